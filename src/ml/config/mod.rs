@@ -1,0 +1,429 @@
+//! A checked training configuration: every value in range, every default filled in, every column known.
+//!
+//! [`TrainConfig::check`] turns the JSON of a request into it and reports all mistakes at once, each with its
+//! JSON pointer. Nothing else in the program knows a default. What a request leaves out comes back filled in,
+//! so that a stored job says exactly what it did.
+
+mod check;
+mod limits;
+mod reader;
+
+pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, label_text};
+pub use limits::ConfigLimits;
+pub use reader::{FieldError, ObjectReader, Range};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that defines a training run besides its data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// All chance in the run comes from it. At most 2^53 - 1, so that every JSON reader keeps it exact.
+    pub seed: u64,
+    pub target: String,
+    pub positive_label: String,
+    /// Columns that are not used as features.
+    pub exclude: Vec<String>,
+    pub split: Split,
+    pub preprocess: Preprocess,
+    /// Applied in this order to the training rows only.
+    pub resample: Vec<ResampleStep>,
+    /// Applied in this order to the training rows only, after resampling.
+    pub augment: Vec<AugmentStep>,
+    pub model: ModelConfig,
+    pub loss: Loss,
+    pub regularization: Regularization,
+    /// Used by `mlp`; `logistic` has a convex solver of its own.
+    pub optimizer: Optimizer,
+    pub training: Training,
+    pub calibration: Calibration,
+    pub threshold: ThresholdRule,
+    pub evaluation: Evaluation,
+}
+
+/// How rows are divided into training, validation and test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "strategy", rename_all = "snake_case")]
+pub enum Split {
+    /// Each part keeps the share of positives; rows are drawn by the seed.
+    Stratified { test_fraction: f64, validation_fraction: f64 },
+    /// Rows with the same value in `column` stay together; parts are near the fractions and as balanced in
+    /// positives as the groups allow.
+    Group { column: String, test_fraction: f64, validation_fraction: f64 },
+    /// The latest rows by `column` are tested, those before them validate, the earliest train.
+    Time { column: String, test_fraction: f64, validation_fraction: f64 },
+    /// `column` says `train`, `validation` or `test` for each row.
+    Column { column: String },
+}
+
+impl Split {
+    /// The column that steers the split, which is never a feature.
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Split::Stratified { .. } => None,
+            Split::Group { column, .. } | Split::Time { column, .. } | Split::Column { column } => Some(column),
+        }
+    }
+}
+
+/// From columns to numbers; fitted on training rows only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    pub numeric: NumericPreprocess,
+    pub categorical: CategoricalPreprocess,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NumericPreprocess {
+    pub impute: NumericImpute,
+    /// What missing values become when `impute` is `constant`.
+    pub fill_value: f64,
+    /// Adds a 0/1 column for each numeric column with missing training values.
+    pub missing_indicator: bool,
+    pub scale: Scale,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumericImpute {
+    Median,
+    Mean,
+    MostFrequent,
+    Constant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// Subtract the mean, divide by the population standard deviation.
+    Standard,
+    /// Subtract the median, divide by the interquartile range.
+    Robust,
+    /// To 0..=1 over the training rows.
+    MinMax,
+    None,
+}
+
+/// Categorical and boolean columns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CategoricalPreprocess {
+    pub encode: Encode,
+    pub impute: CategoricalImpute,
+    /// What missing values become when `impute` is `constant`.
+    pub fill_value: String,
+    /// Categories with fewer training rows than this share one column, the rare bucket, which is also where a
+    /// category never seen in training goes. 0 or 1: no rare bucket, and an unseen category is all zeros.
+    pub min_frequency: usize,
+    /// At most this many columns for one column of categories, the most frequent first; the others are rare.
+    pub max_categories: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encode {
+    OneHot,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CategoricalImpute {
+    /// Missing is a category of its own.
+    Indicator,
+    MostFrequent,
+    Constant,
+}
+
+/// One resampling step. `seed` overrides the stream derived from the job's seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResampleStep {
+    #[serde(flatten)]
+    pub method: ResampleMethod,
+    pub seed: Option<u64>,
+    /// `numpy` draws imbalanced-learn's rows for an integer `random_state` equal to `seed`.
+    pub rng: RngKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RngKind {
+    Default,
+    Numpy,
+}
+
+/// Names and parameters are imbalanced-learn's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "snake_case")]
+pub enum ResampleMethod {
+    RandomOverSampler {
+        sampling_strategy: SamplingStrategy,
+        /// `null`: copies. A number: a smoothed bootstrap of that width (ROSE).
+        shrinkage: Option<f64>,
+    },
+    RandomUnderSampler {
+        sampling_strategy: SamplingStrategy,
+        replacement: bool,
+    },
+    Smote {
+        sampling_strategy: SamplingStrategy,
+        k_neighbors: usize,
+    },
+    TomekLinks {
+        sampling_strategy: SamplingStrategy,
+    },
+    SmoteTomek {
+        sampling_strategy: SamplingStrategy,
+        k_neighbors: usize,
+    },
+    NearMiss {
+        sampling_strategy: SamplingStrategy,
+        version: u8,
+        n_neighbors: usize,
+        n_neighbors_ver3: usize,
+    },
+}
+
+impl ResampleMethod {
+    /// The name in configurations and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ResampleMethod::RandomOverSampler { .. } => "random_over_sampler",
+            ResampleMethod::RandomUnderSampler { .. } => "random_under_sampler",
+            ResampleMethod::Smote { .. } => "smote",
+            ResampleMethod::TomekLinks { .. } => "tomek_links",
+            ResampleMethod::SmoteTomek { .. } => "smote_tomek",
+            ResampleMethod::NearMiss { .. } => "near_miss",
+        }
+    }
+}
+
+/// How much to resample: a ratio minority/majority after the step, or a name.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SamplingStrategy {
+    Ratio(f64),
+    Named(NamedStrategy),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedStrategy {
+    Auto,
+    Minority,
+    Majority,
+    #[serde(rename = "not minority")]
+    NotMinority,
+    #[serde(rename = "not majority")]
+    NotMajority,
+    All,
+}
+
+/// One augmentation step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AugmentStep {
+    #[serde(flatten)]
+    pub method: AugmentMethod,
+    /// The chance that a row is changed.
+    pub probability: f64,
+    pub classes: AugmentClasses,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "snake_case")]
+pub enum AugmentMethod {
+    /// Adds normal noise to each scaled numeric column, never to an indicator or a category; a fresh draw every
+    /// epoch for `mlp`, one draw for `logistic`. `std` is in units of the column's standard deviation over the
+    /// training rows.
+    GaussianNoise { std: f64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AugmentClasses {
+    Minority,
+    All,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ModelConfig {
+    Logistic {
+        /// Stops when no coordinate of the (sub)gradient of the mean objective is larger.
+        tolerance: f64,
+        max_iterations: usize,
+    },
+    Mlp {
+        /// Units per hidden layer, from the input on.
+        hidden_layers: Vec<usize>,
+        activation: Activation,
+        /// The chance that a hidden unit is left out of a training step.
+        dropout: f64,
+        batch_normalization: bool,
+        initializer: Initializer,
+        /// Start the output bias at the log-odds of the rows as trained, so that the first loss is the entropy
+        /// of the prevalence and no epoch is spent on learning it.
+        prior_bias: bool,
+    },
+}
+
+impl ModelConfig {
+    pub fn name(&self) -> &'static str {
+        match self {
+            ModelConfig::Logistic { .. } => "logistic",
+            ModelConfig::Mlp { .. } => "mlp",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    Relu,
+    LeakyRelu,
+    Gelu,
+    Selu,
+    Tanh,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initializer {
+    HeNormal,
+    HeUniform,
+    GlorotNormal,
+    GlorotUniform,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Loss {
+    /// Binary cross-entropy on logits.
+    Bce { class_weight: Option<ClassWeight> },
+}
+
+/// Weighs classes, never positions in a batch. The loss of a batch is divided by the sum of its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassWeight {
+    /// N / (2 N_c) over the rows as trained.
+    Balanced(BalancedTag),
+    /// One weight for each of the two labels.
+    PerLabel(std::collections::BTreeMap<String, f64>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BalancedTag {
+    Balanced,
+}
+
+/// The penalty `l1 * sum|w| + l2 * sum w^2` is added to the mean loss of a batch; biases and
+/// batch-normalization parameters are exempt. Keras' `L1L2(l1, l2)` is the same; PyTorch's SGD `weight_decay` is
+/// `2 * l2`; scikit-learn's `LogisticRegression` has `l2 = (1 - l1_ratio) / (2 C n)` and `l1 = l1_ratio / (C n)`
+/// for n training rows; its `MLPClassifier` has `l2 = alpha / (2 batch_size)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Regularization {
+    pub l1: f64,
+    pub l2: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Optimizer {
+    Adam {
+        learning_rate: f64,
+        beta_1: f64,
+        beta_2: f64,
+        epsilon: f64,
+    },
+    /// Decoupled weight decay: `w -= learning_rate * weight_decay * w` before each Adam step.
+    Adamw {
+        learning_rate: f64,
+        beta_1: f64,
+        beta_2: f64,
+        epsilon: f64,
+        weight_decay: f64,
+    },
+    Sgd {
+        learning_rate: f64,
+        momentum: f64,
+        nesterov: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// At most this many passes over the training rows.
+    pub epochs: usize,
+    pub batch_size: usize,
+    /// `null`: run all epochs and keep the last weights.
+    pub early_stopping: Option<EarlyStopping>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    pub monitor: Monitor,
+    /// Stop after this many epochs without an improvement.
+    pub patience: usize,
+    /// A smaller change is not an improvement.
+    pub min_delta: f64,
+    /// Go back to the weights of the best epoch.
+    pub restore_best: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    ValidationLoss,
+    ValidationAveragePrecision,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    pub method: CalibrationMethod,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationMethod {
+    None,
+    /// Undoes exactly the shift in log-odds that resampling and class weights made.
+    Prior,
+}
+
+/// How the threshold on the probability is chosen, on validation rows. Predict positive iff
+/// `probability >= threshold`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum ThresholdRule {
+    Fixed {
+        value: f64,
+    },
+    MaxFBeta {
+        beta: f64,
+    },
+    MaxMcc,
+    MaxBalancedAccuracy,
+    /// The least sum of costs; costs are per mistake.
+    MinCost {
+        false_positive: f64,
+        false_negative: f64,
+    },
+    /// The highest recall with at least this precision.
+    RecallAtPrecision {
+        precision: f64,
+    },
+    /// The highest precision with at least this recall.
+    PrecisionAtRecall {
+        recall: f64,
+    },
+    /// At most this share of rows is predicted positive.
+    AlertRate {
+        fraction: f64,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Stratified bootstrap replicates for each interval; 0 gives no intervals.
+    pub bootstrap: usize,
+    pub confidence: f64,
+}

@@ -1,0 +1,87 @@
+//! What a model's scores are worth, on rows that nothing was learnt from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The evaluation of a model: the API's `/report`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Always `test`.
+    pub computed_on: String,
+    pub rows: usize,
+    pub positives: usize,
+    /// Share of positives, 0..=1.
+    pub prevalence: f64,
+    /// A row is predicted positive iff its probability is at least this.
+    pub threshold: f64,
+    pub confusion_matrix: ConfusionMatrix,
+    /// By label.
+    pub per_class: BTreeMap<String, ClassReport>,
+    /// By name.
+    pub metrics: BTreeMap<String, Metric>,
+    pub curves: Curves,
+}
+
+/// Exact counts at the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ConfusionMatrix {
+    pub tp: u64,
+    pub fp: u64,
+    #[serde(rename = "fn")]
+    pub fn_: u64,
+    pub tn: u64,
+}
+
+/// One class at the threshold; of the negative class with the roles exchanged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassReport {
+    pub precision: Metric,
+    pub recall: Metric,
+    pub f1: Metric,
+    pub specificity: Metric,
+    pub support: u64,
+}
+
+/// A number, or the reason why there is none; what no skill would give; and how sure it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    pub value: Option<f64>,
+    /// Why `value` is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What a model without any skill reaches on these rows, where that is defined.
+    pub no_skill: Option<f64>,
+    /// Percentile interval of the stratified bootstrap, at the configured confidence.
+    pub ci: Option<[f64; 2]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Curves {
+    pub roc: Vec<RocPoint>,
+    pub precision_recall: Vec<PrecisionRecallPoint>,
+    pub reliability: Vec<ReliabilityBin>,
+}
+
+/// Predicting positive at `threshold` and above; the first point predicts nothing and has no threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RocPoint {
+    pub threshold: Option<f64>,
+    pub false_positive_rate: f64,
+    pub true_positive_rate: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionRecallPoint {
+    pub threshold: f64,
+    pub precision: f64,
+    pub recall: f64,
+}
+
+/// Rows of neighbouring probability; bins hold about equally many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityBin {
+    pub rows: usize,
+    pub mean_probability: f64,
+    pub observed_share: f64,
+}

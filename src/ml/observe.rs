@@ -1,0 +1,107 @@
+//! How a run is watched and stopped from outside: one observer, asked at every batch.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+/// The stages of a training job, in their only order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Loading,
+    Splitting,
+    Preprocessing,
+    Resampling,
+    Training,
+    Calibrating,
+    Thresholding,
+    Evaluating,
+    Storing,
+}
+
+impl Phase {
+    pub const ALL: [Phase; 9] = [
+        Phase::Loading,
+        Phase::Splitting,
+        Phase::Preprocessing,
+        Phase::Resampling,
+        Phase::Training,
+        Phase::Calibrating,
+        Phase::Thresholding,
+        Phase::Evaluating,
+        Phase::Storing,
+    ];
+
+    /// The name used in the API, in SQL and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Loading => "loading",
+            Phase::Splitting => "splitting",
+            Phase::Preprocessing => "preprocessing",
+            Phase::Resampling => "resampling",
+            Phase::Training => "training",
+            Phase::Calibrating => "calibrating",
+            Phase::Thresholding => "thresholding",
+            Phase::Evaluating => "evaluating",
+            Phase::Storing => "storing",
+        }
+    }
+}
+
+/// One line of the learning curves. Losses are mean binary cross-entropy in nats, without class weights and
+/// without penalty, so that training and validation can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochLog {
+    /// Counts from 1.
+    pub epoch: usize,
+    /// On the rows as trained (resampled, augmented), dropout on; `null` when not finite.
+    pub train_loss: Option<f64>,
+    /// The L1 and L2 penalty added to the objective at the end of the epoch.
+    pub penalty: Option<f64>,
+    /// On the validation rows; `null` where there is none.
+    pub validation_loss: Option<f64>,
+    pub validation_average_precision: Option<f64>,
+    pub validation_roc_auc: Option<f64>,
+    pub learning_rate: f64,
+}
+
+/// Why an observer ends a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The user asked for it.
+    Cancelled,
+    /// The process is going down; the job goes back to the queue.
+    Shutdown,
+    /// The lease is gone: another worker has the job, and whatever this one makes is dropped.
+    LostLease,
+    /// `max_seconds` have passed.
+    OutOfTime,
+}
+
+/// Watches a run. Every method may end it.
+pub trait TrainObserver {
+    /// A phase begins; the one before it has ended.
+    fn phase(&mut self, phase: Phase) -> ControlFlow<Stop>;
+
+    /// Some work has been done: called at least once per batch and per block of rows. Must be cheap.
+    /// `fraction` is the share of the present phase that is done, in `0..=1`.
+    fn step(&mut self, fraction: f64) -> ControlFlow<Stop>;
+
+    /// An epoch has ended.
+    fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop>;
+}
+
+/// Watches nothing.
+pub struct Unobserved;
+
+impl TrainObserver for Unobserved {
+    fn phase(&mut self, _: Phase) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+    fn step(&mut self, _: f64) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+    fn epoch(&mut self, _: &EpochLog) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+}

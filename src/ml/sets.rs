@@ -1,0 +1,87 @@
+//! Rows as matrices, kept apart by what may be done with them.
+//!
+//! Resampling and augmentation take a [`TrainSet`] and nothing else; metrics, calibration and thresholds take
+//! an [`EvalSet`] and nothing else. A program that resamples evaluation rows does not compile.
+
+use ndarray::Array2;
+
+use super::labels::ClassCounts;
+
+/// Where a training row came from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Origin {
+    /// A row of the training part, by its index there. A row drawn more than once appears more than once.
+    Row(usize),
+    /// A row that a resampling or augmentation step made; `step` counts all steps of the job from 0, and the
+    /// parents are indices into the training part (of parents that were themselves synthetic, their first
+    /// parent).
+    Synthetic { step: usize, parents: [usize; 2] },
+}
+
+/// Rows that may be resampled, augmented and learnt from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSet {
+    /// One row per example, one column per preprocessed feature; every value finite.
+    pub features: Array2<f64>,
+    /// One per row; `true` is the positive class.
+    pub labels: Vec<bool>,
+    /// One per row.
+    pub origins: Vec<Origin>,
+}
+
+impl TrainSet {
+    /// The training part as it was split off: every row its own origin.
+    pub fn new(features: Array2<f64>, labels: Vec<bool>) -> Self {
+        debug_assert_eq!(features.nrows(), labels.len());
+        let origins = (0..labels.len()).map(Origin::Row).collect();
+        Self { features, labels, origins }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub fn class_counts(&self) -> ClassCounts {
+        ClassCounts::of(&self.labels)
+    }
+
+    /// The given rows, in the given order; an index may appear more than once.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            features: self.features.select(ndarray::Axis(0), rows),
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            origins: rows.iter().map(|&row| self.origins[row]).collect(),
+        }
+    }
+}
+
+/// Rows that may only be scored: validation and test, at the data's natural prevalence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvalSet {
+    features: Array2<f64>,
+    labels: Vec<bool>,
+}
+
+impl EvalSet {
+    pub fn new(features: Array2<f64>, labels: Vec<bool>) -> Self {
+        debug_assert_eq!(features.nrows(), labels.len());
+        Self { features, labels }
+    }
+
+    pub fn features(&self) -> &Array2<f64> {
+        &self.features
+    }
+
+    /// One per row; `true` is the positive class.
+    pub fn labels(&self) -> &[bool] {
+        &self.labels
+    }
+
+    pub fn rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub fn class_counts(&self) -> ClassCounts {
+        ClassCounts::of(&self.labels)
+    }
+}

@@ -1,0 +1,13 @@
+//! The formats a table comes in.
+
+use serde::{Deserialize, Serialize};
+
+/// The format of a table's bytes, after decompression.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TableFormat {
+    Csv { delimiter: char, header: bool },
+    Ndjson,
+    Parquet,
+    ArrowStream,
+}

@@ -1,0 +1,168 @@
+//! A job: what it is to do, where it stands, who holds it.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::ids::{DatasetId, JobId, ModelId};
+use crate::clock::Timestamp;
+use crate::ml::config::TrainConfig;
+use crate::ml::observe::Phase;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobType {
+    Train,
+}
+
+impl JobType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobType::Train => "train",
+        }
+    }
+}
+
+/// Where a job stands.
+///
+/// ```text
+/// queued ──claim──▶ running ──finish──▶ succeeded
+///    ▲                 ├──fail─────────▶ failed
+///    └──lease expired──┤
+///       or given back  └──cancel──▶ cancelling ──seen──▶ cancelled
+/// queued ──cancel──▶ cancelled
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    Queued,
+    Running,
+    Cancelling,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl JobStatus {
+    pub const ALL: [JobStatus; 6] = [
+        JobStatus::Queued,
+        JobStatus::Running,
+        JobStatus::Cancelling,
+        JobStatus::Succeeded,
+        JobStatus::Failed,
+        JobStatus::Cancelled,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobStatus::Queued => "queued",
+            JobStatus::Running => "running",
+            JobStatus::Cancelling => "cancelling",
+            JobStatus::Succeeded => "succeeded",
+            JobStatus::Failed => "failed",
+            JobStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the job will never change again.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, JobStatus::Succeeded | JobStatus::Failed | JobStatus::Cancelled)
+    }
+
+    /// Whether a job may go from this status to `next`.
+    pub fn may_become(self, next: JobStatus) -> bool {
+        use JobStatus::*;
+        matches!(
+            (self, next),
+            (Queued, Running | Cancelled)
+                | (Running, Queued | Cancelling | Succeeded | Failed | Cancelled)
+                | (Cancelling, Cancelled | Succeeded | Failed)
+        )
+    }
+}
+
+/// The text is not a status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a job status")]
+pub struct UnknownStatus(pub String);
+
+impl FromStr for JobStatus {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        JobStatus::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// What a job is to do, every default filled in: the API's `config`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobConfig {
+    pub model_name: String,
+    /// Higher is claimed first; equal ones oldest first. -100..=100.
+    pub priority: i32,
+    /// The job fails when it has been running for longer, over all attempts of one claim.
+    pub max_seconds: f64,
+    #[serde(flatten)]
+    pub train: TrainConfig,
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRecord {
+    pub id: JobId,
+    pub job_type: JobType,
+    pub status: JobStatus,
+    /// The present phase of a running job, the last one of a finished one.
+    pub phase: Option<Phase>,
+    /// 0..=1; never falls.
+    pub progress: f64,
+    /// Claims so far.
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub created_at: Timestamp,
+    /// When the present or last attempt was claimed.
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub dataset_id: DatasetId,
+    /// Set exactly when the status is `succeeded`.
+    pub model_id: Option<ModelId>,
+    pub config: JobConfig,
+    /// Set exactly when the status is `failed`.
+    pub failure: Option<Failure>,
+    /// In the order of the phases of the last attempt.
+    pub timings: Vec<PhaseSeconds>,
+    /// Oldest first.
+    pub transitions: Vec<Transition>,
+}
+
+/// Why a job failed. `code` is one of the problem codes in the API documentation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub code: String,
+    pub title: String,
+    pub detail: String,
+    /// Whether the same job might succeed if posted again unchanged.
+    pub retryable: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSeconds {
+    pub phase: Phase,
+    pub seconds: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    pub status: JobStatus,
+    pub at: Timestamp,
+}
+
+/// The right to work on a job until `expires_at`. Every write of a worker carries the token; a worker whose token
+/// is no longer the job's has lost the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub job_id: JobId,
+    pub token: Uuid,
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,13 @@
+//! The words that store, jobs and http share.
+
+mod api_key;
+mod dataset;
+mod ids;
+mod job;
+mod model;
+
+pub use api_key::{ApiKeyRecord, Scope};
+pub use dataset::DatasetRecord;
+pub use ids::{ApiKeyId, DatasetId, JobId, ModelId};
+pub use job::{Failure, JobConfig, JobRecord, JobStatus, JobType, Lease, PhaseSeconds, Transition};
+pub use model::{ModelFeature, ModelRecord, TrainingSummary, Verdict};

@@ -1,0 +1,85 @@
+//! A stored model version.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{DatasetId, JobId, ModelId};
+use crate::clock::Timestamp;
+use crate::ml::config::ThresholdRule;
+use crate::ml::labels::ClassNames;
+use crate::ml::metrics::Report;
+use crate::ml::pipeline::StageCounts;
+use crate::ml::table::ColumnType;
+
+/// One version of a named model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRecord {
+    pub id: ModelId,
+    pub name: String,
+    /// 1, 2, ... within the name; never given twice, also after a deletion.
+    pub version: u32,
+    pub created_at: Timestamp,
+    pub job_id: JobId,
+    pub dataset_id: DatasetId,
+    /// Of the artifact's bytes, hexadecimal; also the key of the blob.
+    pub sha256: String,
+    pub size_bytes: u64,
+    pub classes: ClassNames,
+    pub threshold_rule: ThresholdRule,
+    pub threshold: f64,
+    pub features: Vec<ModelFeature>,
+    pub training: TrainingSummary,
+    pub verdict: Verdict,
+    pub report: Report,
+}
+
+/// A column that the model reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFeature {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// The categories with a column of their own, of categorical features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<Vec<String>>,
+    /// What happens to a missing value, in one sentence.
+    pub missing_policy: String,
+    /// What happens to a category never seen in training, in one sentence; of categorical features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen_policy: Option<String>,
+}
+
+/// How the training went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSummary {
+    pub epochs_run: usize,
+    /// Counts from 1; the epoch whose weights the model has.
+    pub best_epoch: usize,
+    /// `epochs`, `early_stopping` or `converged`.
+    pub stopped_by: String,
+    pub examples_per_second: Option<f64>,
+    /// Seconds per phase are the job's `timings`; these are rows per class along the way.
+    pub class_counts: Vec<StageCounts>,
+    /// Columns without any variation in the training rows, dropped.
+    pub dropped_columns: Vec<String>,
+}
+
+/// Whether the model is of any use, judged on its test rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Ok,
+    /// Its ranking is not better than chance, within its interval.
+    NoSkill,
+    /// It gives all test rows one class or one probability.
+    Degenerate,
+}
+
+impl Verdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::NoSkill => "no_skill",
+            Verdict::Degenerate => "degenerate",
+        }
+    }
+}
