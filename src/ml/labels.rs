@@ -50,3 +50,32 @@ impl ClassCounts {
         if self.total() == 0 { 0.0 } else { self.positive as f64 / self.total() as f64 }
     }
 }
+
+/// How much a row of each class counts in a loss: by class, never by position in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClassWeights {
+    pub positive: f64,
+    pub negative: f64,
+}
+
+impl ClassWeights {
+    /// Every row counts once.
+    pub const EQUAL: ClassWeights = ClassWeights { positive: 1.0, negative: 1.0 };
+
+    /// `N / (2 N_c)`: both classes weigh the same in total and the mean weight is 1 (scikit-learn's `balanced`).
+    /// A class without rows gets the weight of a class with one.
+    pub fn balanced(counts: ClassCounts) -> Self {
+        let of = |rows: usize| counts.total() as f64 / (2.0 * rows.max(1) as f64);
+        Self { positive: of(counts.positive), negative: of(counts.negative) }
+    }
+
+    /// The weight of a row; `true` is the positive class.
+    pub fn of(self, positive: bool) -> f64 {
+        if positive { self.positive } else { self.negative }
+    }
+
+    /// The sum of the weights of all rows.
+    pub fn total(self, counts: ClassCounts) -> f64 {
+        self.positive * counts.positive as f64 + self.negative * counts.negative as f64
+    }
+}

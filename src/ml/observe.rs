@@ -65,6 +65,29 @@ pub struct EpochLog {
     pub learning_rate: f64,
 }
 
+/// Why training ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoppedBy {
+    /// All epochs, or all iterations, were run.
+    Epochs,
+    /// The monitored value did not improve for as long as the configuration allows.
+    EarlyStopping,
+    /// A convex solver reached its tolerance.
+    Converged,
+}
+
+impl StoppedBy {
+    /// The name used in the API and in artifacts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StoppedBy::Epochs => "epochs",
+            StoppedBy::EarlyStopping => "early_stopping",
+            StoppedBy::Converged => "converged",
+        }
+    }
+}
+
 /// Why an observer ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {

@@ -6,8 +6,9 @@ mod ids;
 mod job;
 mod model;
 
+pub use crate::ml::metrics::Verdict;
 pub use api_key::{ApiKeyRecord, Scope};
 pub use dataset::DatasetRecord;
 pub use ids::{ApiKeyId, DatasetId, JobId, ModelId};
 pub use job::{Failure, JobConfig, JobRecord, JobStatus, JobType, Lease, PhaseSeconds, Transition};
-pub use model::{ModelFeature, ModelRecord, TrainingSummary, Verdict};
+pub use model::{ModelFeature, ModelRecord, TrainingSummary};

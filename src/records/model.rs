@@ -6,7 +6,7 @@ use super::ids::{DatasetId, JobId, ModelId};
 use crate::clock::Timestamp;
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
-use crate::ml::metrics::Report;
+use crate::ml::metrics::{Report, Verdict};
 use crate::ml::pipeline::StageCounts;
 use crate::ml::table::ColumnType;
 
@@ -61,25 +61,9 @@ pub struct TrainingSummary {
     pub class_counts: Vec<StageCounts>,
     /// Columns without any variation in the training rows, dropped.
     pub dropped_columns: Vec<String>,
-}
-
-/// Whether the model is of any use, judged on its test rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Ok,
-    /// Its ranking is not better than chance, within its interval.
-    NoSkill,
-    /// It gives all test rows one class or one probability.
-    Degenerate,
-}
-
-impl Verdict {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Ok => "ok",
-            Verdict::NoSkill => "no_skill",
-            Verdict::Degenerate => "degenerate",
-        }
-    }
+    /// Rows without a label, used for nothing.
+    pub unlabelled_rows: usize,
+    /// Why the threshold is not quite what the rule asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_note: Option<String>,
 }

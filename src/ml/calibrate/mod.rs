@@ -1,1 +1,81 @@
-//! Stub; replaced by its owner.
+//! From what a model says to a probability that can be believed.
+
+mod prior;
+
+pub use prior::{PriorError, PriorShift};
+
+use serde::{Deserialize, Serialize};
+
+use super::config::CalibrationMethod;
+
+/// Turns a model's logits into probabilities of the positive class. Part of the stored model. Every calibrator
+/// is a rising function of the logit, so that no ranking metric changes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "snake_case")]
+pub enum Calibrator {
+    /// The sigmoid of the logit.
+    None,
+    /// The sigmoid of the logit minus a known shift; see [`PriorShift`].
+    Prior { log_odds: f64 },
+}
+
+impl Calibrator {
+    /// The calibrator that a job asks for, where training shifted the log-odds by `shift`.
+    pub fn new(method: CalibrationMethod, shift: PriorShift) -> Self {
+        match method {
+            CalibrationMethod::None => Calibrator::None,
+            CalibrationMethod::Prior => Calibrator::Prior { log_odds: shift.log_odds },
+        }
+    }
+
+    /// The probability of the positive class, in `0..=1`; NaN for NaN.
+    pub fn probability(&self, logit: f64) -> f64 {
+        match self {
+            Calibrator::None => sigmoid(logit),
+            Calibrator::Prior { log_odds } => sigmoid(logit - log_odds),
+        }
+    }
+
+    /// Whether a calibrator that was read from somewhere can be used.
+    pub fn is_valid(&self) -> bool {
+        match self {
+            Calibrator::None => true,
+            Calibrator::Prior { log_odds } => log_odds.is_finite(),
+        }
+    }
+
+    /// [`Calibrator::probability`] of each.
+    pub fn probabilities(&self, logits: &[f64]) -> Vec<f64> {
+        logits.iter().map(|&logit| self.probability(logit)).collect()
+    }
+}
+
+/// Written so that the exponential never overflows and small probabilities keep all their digits.
+fn sigmoid(logit: f64) -> f64 {
+    let small = (-logit.abs()).exp();
+    if logit >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sigmoid_is_stable_at_both_ends() {
+        assert_eq!(Calibrator::None.probability(0.0), 0.5);
+        assert_eq!(Calibrator::None.probability(1e4), 1.0);
+        assert_eq!(Calibrator::None.probability(-1e4), 0.0);
+        // 1 / (1 + np.exp(40.0))
+        let tiny = Calibrator::None.probability(-40.0);
+        assert!((tiny / 4.248_354_255_291_589e-18 - 1.0).abs() < 1e-12);
+        assert!(Calibrator::None.probability(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn a_calibrator_survives_its_json() {
+        for calibrator in [Calibrator::None, Calibrator::Prior { log_odds: 4.6 }] {
+            let text = serde_json::to_string(&calibrator).unwrap();
+            assert_eq!(serde_json::from_str::<Calibrator>(&text).unwrap(), calibrator);
+        }
+    }
+}

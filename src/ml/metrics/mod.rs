@@ -1,5 +1,29 @@
 //! What a model's scores are worth, on rows that nothing was learnt from.
 
+mod confusion;
+mod curve;
+mod headline;
+mod interval;
+mod proper;
+mod ranking;
+mod report;
+mod threshold;
+mod undefined;
+mod verdict;
+
+pub use curve::{Areas, MAX_CURVE_POINTS, average_precision, precision_recall_points, roc_auc, roc_points};
+pub use headline::{ScoredRows, Statistic, Values};
+pub use interval::{Intervals, intervals};
+pub use proper::{
+    RELIABILITY_BINS, base_rate_entropy, brier, expected_calibration_error, log_loss, log_loss_of, reliability,
+    squared_error_of,
+};
+pub use ranking::{Cut, Ranking};
+pub use report::{ReportInput, report};
+pub use threshold::{ChosenThreshold, choose};
+pub use undefined::Undefined;
+pub use verdict::{Verdict, verdict};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -1,1 +1,99 @@
-//! Stub; replaced by its owner.
+//! What predicts: preprocessing, a predictor, a calibrator and a threshold, as one thing.
+
+mod artifact;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use super::calibrate::Calibrator;
+use super::config::{Regularization, ThresholdRule};
+use super::labels::ClassNames;
+use super::logistic::FittedLogistic;
+use super::nn::{Network, penalty};
+use super::preprocess::{FittedPreprocessor, InputColumn, PreprocessError};
+use super::table::Table;
+
+pub use artifact::{ArtifactError, MAX_ARTIFACT_BYTES};
+
+/// A trained model.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub classes: ClassNames,
+    pub threshold_rule: ThresholdRule,
+    /// A row is predicted positive iff its probability is at least this.
+    pub threshold: f64,
+    /// What counts as missing in CSV, besides the empty field.
+    pub missing_markers: Vec<String>,
+    pub preprocessor: FittedPreprocessor,
+    pub predictor: Predictor,
+    pub calibrator: Calibrator,
+}
+
+/// What gives a row its logit.
+#[derive(Debug, Clone)]
+pub enum Predictor {
+    Logistic(FittedLogistic),
+    Mlp(Network),
+}
+
+/// The kind of a predictor, as the manifest names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PredictorKind {
+    Logistic,
+    Mlp,
+}
+
+impl Predictor {
+    /// One logit per row. A row's logit does not depend on the rows beside it.
+    pub fn logits(&self, features: &Array2<f64>) -> Vec<f64> {
+        match self {
+            Predictor::Logistic(logistic) => logistic.logits(features),
+            Predictor::Mlp(network) => network.logits(features),
+        }
+    }
+
+    /// One calibrated probability of the positive class per row.
+    pub fn probabilities(&self, features: &Array2<f64>, calibrator: &Calibrator) -> Vec<f64> {
+        self.logits(features).into_iter().map(|logit| calibrator.probability(logit)).collect()
+    }
+
+    /// `l1 * sum|w| + l2 * sum w^2` over the weights; `None` if it is not finite.
+    pub fn penalty(&self, l1: f64, l2: f64) -> Option<f64> {
+        let penalty = match self {
+            Predictor::Logistic(logistic) => {
+                let absolute: f64 = logistic.weights.iter().map(|weight| weight.abs()).sum();
+                let square: f64 = logistic.weights.iter().map(|weight| weight * weight).sum();
+                l1 * absolute + l2 * square
+            }
+            Predictor::Mlp(network) => penalty::value(&Regularization { l1, l2 }, network),
+        };
+        penalty.is_finite().then_some(penalty)
+    }
+}
+
+impl Model {
+    /// The columns the model reads.
+    pub fn inputs(&self) -> Vec<InputColumn> {
+        self.preprocessor.inputs()
+    }
+
+    /// The probability of the positive class for each row of `table`, whose columns are found by name.
+    ///
+    /// # Errors
+    /// If a column is missing or has another type.
+    pub fn predict(&self, table: &Table) -> Result<Vec<f64>, PreprocessError> {
+        let features = self.preprocessor.transform(table)?;
+        Ok(self.predictor.probabilities(&features, &self.calibrator))
+    }
+
+    /// About how much memory the loaded model holds.
+    pub fn size_bytes(&self) -> usize {
+        let weights = match &self.predictor {
+            Predictor::Logistic(logistic) => logistic.weights.len() * 8,
+            Predictor::Mlp(network) => network.tensors().iter().map(|(_, _, values)| values.len() * 4).sum(),
+        };
+        let columns = self.preprocessor.feature_names().iter().map(|name| name.len() + 64).sum::<usize>();
+        weights + columns + 4096
+    }
+}

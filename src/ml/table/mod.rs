@@ -1,9 +1,18 @@
 //! Columns as they were uploaded: typed, named, missing values kept as missing.
 
+mod cell;
 mod format;
+mod read;
+mod rows;
+pub mod stats;
 mod summary;
 
 pub use format::TableFormat;
+pub use read::{
+    DEFAULT_MISSING, MemorySource, Profile, ReadError, ReadOptions, RowProblem, TableLimits, TableSource, TargetError,
+    head, load, profile, target_classes,
+};
+pub use rows::{CellError, CsvRows, ExpectedColumn, Parsed, from_csv, from_json_columns, from_json_rows};
 pub use summary::{ColumnSummary, NumericSummary, TopCategory};
 
 use serde::{Deserialize, Serialize};
@@ -65,7 +74,7 @@ impl Values {
         }
     }
 
-    fn select(&self, rows: &[usize]) -> Self {
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
         match self {
             Values::Numeric(values) => Values::Numeric(rows.iter().map(|&row| values[row]).collect()),
             Values::Categorical { codes, levels } => {

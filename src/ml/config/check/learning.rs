@@ -1,0 +1,298 @@
+//! What is learnt and how it is judged: `model`, `loss`, `regularization`, `optimizer`, `training`, `calibration`,
+//! `threshold` and `evaluation`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::ml::config::reader::{FieldError, ObjectReader, Range, kind};
+use crate::ml::config::*;
+
+pub(super) fn check_model(
+    reader: &mut ObjectReader<'_>,
+    limits: &ConfigLimits,
+    errors: &mut Vec<FieldError>,
+) -> ModelConfig {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Kind {
+        Logistic,
+        Mlp,
+    }
+    let mut model = reader.object("model", errors);
+    let kind = model.choice("type", Kind::Mlp, &[("logistic", Kind::Logistic), ("mlp", Kind::Mlp)], errors);
+    let config = match kind {
+        Kind::Logistic => ModelConfig::Logistic {
+            tolerance: model.number("tolerance", 1e-8, Range::Closed(1e-12, 1e-1), errors),
+            max_iterations: model.integer("max_iterations", 1_000, 1, 1_000_000, errors) as usize,
+        },
+        Kind::Mlp => ModelConfig::Mlp {
+            hidden_layers: check_hidden_layers(&mut model, limits, errors),
+            activation: model.choice(
+                "activation",
+                Activation::Relu,
+                &[
+                    ("relu", Activation::Relu),
+                    ("leaky_relu", Activation::LeakyRelu),
+                    ("gelu", Activation::Gelu),
+                    ("selu", Activation::Selu),
+                    ("tanh", Activation::Tanh),
+                ],
+                errors,
+            ),
+            dropout: model.number("dropout", 0.0, Range::Below(0.0, 1.0), errors),
+            batch_normalization: model.boolean("batch_normalization", false, errors),
+            initializer: model.choice(
+                "initializer",
+                Initializer::HeNormal,
+                &[
+                    ("he_normal", Initializer::HeNormal),
+                    ("he_uniform", Initializer::HeUniform),
+                    ("glorot_normal", Initializer::GlorotNormal),
+                    ("glorot_uniform", Initializer::GlorotUniform),
+                ],
+                errors,
+            ),
+            prior_bias: model.boolean("prior_bias", true, errors),
+        },
+    };
+    model.finish(errors);
+    config
+}
+
+fn check_hidden_layers(
+    model: &mut ObjectReader<'_>,
+    limits: &ConfigLimits,
+    errors: &mut Vec<FieldError>,
+) -> Vec<usize> {
+    if model.present("hidden_layers").is_none() {
+        return vec![64, 64];
+    }
+    let mut layers = Vec::new();
+    for (pointer, value) in model.array("hidden_layers", limits.max_layers, errors) {
+        match value.as_u64() {
+            Some(units) if (1..=limits.max_units_per_layer as u64).contains(&units) => layers.push(units as usize),
+            _ => errors.push(FieldError {
+                pointer,
+                detail: format!(
+                    "expected a whole number of units from 1 to {}, found {}",
+                    limits.max_units_per_layer,
+                    value.as_number().map_or_else(|| kind(value).to_owned(), ToString::to_string)
+                ),
+            }),
+        }
+    }
+    layers
+}
+
+pub(super) fn check_loss(
+    reader: &mut ObjectReader<'_>,
+    class_counts: Option<&BTreeMap<String, usize>>,
+    errors: &mut Vec<FieldError>,
+) -> Loss {
+    let mut loss = reader.object("loss", errors);
+    loss.choice("type", (), &[("bce", ())], errors);
+    let class_weight = loss.present("class_weight").and_then(|value| {
+        let pointer = loss.pointer("class_weight");
+        check_class_weight(value, &pointer, class_counts, errors)
+    });
+    loss.finish(errors);
+    Loss::Bce { class_weight }
+}
+
+fn check_class_weight(
+    value: &Value,
+    pointer: &str,
+    class_counts: Option<&BTreeMap<String, usize>>,
+    errors: &mut Vec<FieldError>,
+) -> Option<ClassWeight> {
+    let mut error = |pointer: String, detail: String| errors.push(FieldError { pointer, detail });
+    if value.as_str() == Some("balanced") {
+        return Some(ClassWeight::Balanced(BalancedTag::Balanced));
+    }
+    let Some(members) = value.as_object() else {
+        let hint = if value.is_array() {
+            "; a list has no labels and would weigh positions in a batch instead of classes"
+        } else {
+            ""
+        };
+        error(
+            pointer.to_owned(),
+            format!("expected null, \"balanced\" or an object {{label: weight}}, found {}{hint}", kind(value)),
+        );
+        return None;
+    };
+    let mut weights = BTreeMap::new();
+    for (label, weight) in members {
+        let pointer = format!("{pointer}/{}", label.replace('~', "~0").replace('/', "~1"));
+        match weight.as_f64() {
+            Some(weight) if weight > 0.0 && weight <= 1e6 => {
+                weights.insert(label.clone(), weight);
+            }
+            _ => error(pointer.clone(), "expected a weight above 0 and at most 1000000".to_owned()),
+        }
+        if class_counts.is_some_and(|counts| !counts.contains_key(label)) {
+            error(pointer, "this is not one of the target's two labels".to_owned());
+        }
+    }
+    for label in class_counts.into_iter().flat_map(BTreeMap::keys) {
+        if !members.contains_key(label) {
+            error(pointer.to_owned(), format!("the label {label:?} has no weight; both labels need one"));
+        }
+    }
+    Some(ClassWeight::PerLabel(weights))
+}
+
+pub(super) fn check_regularization(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Regularization {
+    let is_logistic = is_logistic(reader);
+    let mut regularization = reader.object("regularization", errors);
+    // A convex model without any penalty diverges on separable data; a network has early stopping instead.
+    let default_l2 = if is_logistic { 1e-4 } else { 0.0 };
+    let config = Regularization {
+        l1: regularization.number("l1", 0.0, Range::Closed(0.0, 1e6), errors),
+        l2: regularization.number("l2", default_l2, Range::Closed(0.0, 1e6), errors),
+    };
+    regularization.finish(errors);
+    config
+}
+
+fn is_logistic(reader: &mut ObjectReader<'_>) -> bool {
+    let model = reader.present("model");
+    model.and_then(|model| model.get("type")).and_then(Value::as_str) == Some("logistic")
+}
+
+pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Optimizer {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Kind {
+        Adam,
+        Adamw,
+        Sgd,
+    }
+    if is_logistic(reader) && reader.present("optimizer").is_some() {
+        let detail = "a logistic model is solved exactly and takes no optimizer; see model.tolerance";
+        reader.error("optimizer", detail, errors);
+    }
+    let mut optimizer = reader.object("optimizer", errors);
+    let kind = optimizer.choice(
+        "type",
+        Kind::Adamw,
+        &[("adam", Kind::Adam), ("adamw", Kind::Adamw), ("sgd", Kind::Sgd)],
+        errors,
+    );
+    let default_rate = if kind == Kind::Sgd { 0.01 } else { 0.001 };
+    let learning_rate = optimizer.number("learning_rate", default_rate, Range::Above(0.0, 100.0), errors);
+    let config = if kind == Kind::Sgd {
+        let momentum = optimizer.number("momentum", 0.9, Range::Below(0.0, 1.0), errors);
+        Optimizer::Sgd { learning_rate, momentum, nesterov: optimizer.boolean("nesterov", false, errors) }
+    } else {
+        let beta_1 = optimizer.number("beta_1", 0.9, Range::Below(0.0, 1.0), errors);
+        let beta_2 = optimizer.number("beta_2", 0.999, Range::Below(0.0, 1.0), errors);
+        let epsilon = optimizer.number("epsilon", 1e-8, Range::Above(0.0, 1.0), errors);
+        if kind == Kind::Adam {
+            Optimizer::Adam { learning_rate, beta_1, beta_2, epsilon }
+        } else {
+            let weight_decay = optimizer.number("weight_decay", 1e-4, Range::Closed(0.0, 100.0), errors);
+            Optimizer::Adamw { learning_rate, beta_1, beta_2, epsilon, weight_decay }
+        }
+    };
+    optimizer.finish(errors);
+    config
+}
+
+pub(super) fn check_training(
+    reader: &mut ObjectReader<'_>,
+    limits: &ConfigLimits,
+    errors: &mut Vec<FieldError>,
+) -> Training {
+    let mut training = reader.object("training", errors);
+    let epochs = training.integer("epochs", 200, 1, limits.max_epochs as u64, errors) as usize;
+    let batch_size = training.integer("batch_size", 256, 1, limits.max_batch_size as u64, errors) as usize;
+    // `null` turns early stopping off; leaving it out asks for the default.
+    let off = training.value("early_stopping").is_some_and(Value::is_null);
+    let mut stopping = training.object("early_stopping", errors);
+    let early_stopping = EarlyStopping {
+        monitor: stopping.choice(
+            "monitor",
+            Monitor::ValidationLoss,
+            &[
+                ("validation_loss", Monitor::ValidationLoss),
+                ("validation_average_precision", Monitor::ValidationAveragePrecision),
+            ],
+            errors,
+        ),
+        patience: stopping.integer("patience", 20, 1, limits.max_epochs as u64, errors) as usize,
+        min_delta: stopping.number("min_delta", 0.0, Range::Closed(0.0, 1.0), errors),
+        restore_best: stopping.boolean("restore_best", true, errors),
+    };
+    stopping.finish(errors);
+    training.finish(errors);
+    Training { epochs, batch_size, early_stopping: (!off).then_some(early_stopping) }
+}
+
+pub(super) fn check_calibration(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Calibration {
+    let mut calibration = reader.object("calibration", errors);
+    let method = calibration.choice(
+        "method",
+        CalibrationMethod::Prior,
+        &[("none", CalibrationMethod::None), ("prior", CalibrationMethod::Prior)],
+        errors,
+    );
+    calibration.finish(errors);
+    Calibration { method }
+}
+
+pub(super) fn check_threshold(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> ThresholdRule {
+    const RULES: [(&str, &str); 8] = [
+        ("fixed", "fixed"),
+        ("max_f_beta", "max_f_beta"),
+        ("max_mcc", "max_mcc"),
+        ("max_balanced_accuracy", "max_balanced_accuracy"),
+        ("min_cost", "min_cost"),
+        ("recall_at_precision", "recall_at_precision"),
+        ("precision_at_recall", "precision_at_recall"),
+        ("alert_rate", "alert_rate"),
+    ];
+    let mut threshold = reader.object("threshold", errors);
+    let rule = match threshold.choice("rule", "max_f_beta", &RULES, errors) {
+        "fixed" => ThresholdRule::Fixed { value: threshold.number("value", 0.5, Range::Closed(0.0, 1.0), errors) },
+        "max_mcc" => ThresholdRule::MaxMcc,
+        "max_balanced_accuracy" => ThresholdRule::MaxBalancedAccuracy,
+        "min_cost" => ThresholdRule::MinCost {
+            false_positive: required(&mut threshold, "false_positive", Range::Above(0.0, 1e12), errors),
+            false_negative: required(&mut threshold, "false_negative", Range::Above(0.0, 1e12), errors),
+        },
+        "recall_at_precision" => ThresholdRule::RecallAtPrecision {
+            precision: required(&mut threshold, "precision", Range::Above(0.0, 1.0), errors),
+        },
+        "precision_at_recall" => ThresholdRule::PrecisionAtRecall {
+            recall: required(&mut threshold, "recall", Range::Above(0.0, 1.0), errors),
+        },
+        "alert_rate" => {
+            ThresholdRule::AlertRate { fraction: required(&mut threshold, "fraction", Range::Above(0.0, 1.0), errors) }
+        }
+        _ => ThresholdRule::MaxFBeta { beta: threshold.number("beta", 1.0, Range::Closed(0.01, 100.0), errors) },
+    };
+    threshold.finish(errors);
+    rule
+}
+
+/// A number without a default; its absence is a mistake.
+fn required(reader: &mut ObjectReader<'_>, name: &'static str, range: Range, errors: &mut Vec<FieldError>) -> f64 {
+    if reader.present(name).is_none() {
+        reader.error(name, format!("this rule needs a number {range}"), errors);
+    }
+    reader.number(name, 1.0, range, errors)
+}
+
+pub(super) fn check_evaluation(
+    reader: &mut ObjectReader<'_>,
+    limits: &ConfigLimits,
+    errors: &mut Vec<FieldError>,
+) -> Evaluation {
+    let mut evaluation = reader.object("evaluation", errors);
+    let config = Evaluation {
+        bootstrap: evaluation.integer("bootstrap", 1_000, 0, limits.max_bootstrap as u64, errors) as usize,
+        confidence: evaluation.number("confidence", 0.95, Range::Closed(0.5, 0.999), errors),
+    };
+    evaluation.finish(errors);
+    config
+}

@@ -1,0 +1,122 @@
+//! Tests of the checks.
+
+use serde_json::json;
+
+use super::*;
+use crate::ml::config::*;
+
+fn facts() -> DatasetFacts {
+    let column =
+        |name: &str, column_type| FeatureFacts { name: name.to_owned(), column_type, distinct: 50, values: None };
+    DatasetFacts {
+        rows: 1_000,
+        target: "y".to_owned(),
+        positive_label: "1".to_owned(),
+        columns: vec![
+            column("a", ColumnType::Numeric),
+            column("b", ColumnType::Categorical),
+            FeatureFacts { distinct: 2, ..column("y", ColumnType::Numeric) },
+        ],
+        class_counts: BTreeMap::from([("0".to_owned(), 980), ("1".to_owned(), 20)]),
+    }
+}
+
+fn check(request: &Value) -> Result<TrainConfig, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut reader = ObjectReader::new(request, "", &mut errors);
+    let config = TrainConfig::check(&mut reader, &facts(), &ConfigLimits::STANDARD, &mut errors);
+    reader.finish(&mut errors);
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
+
+fn pointers(request: &Value) -> Vec<String> {
+    let mut pointers: Vec<String> = check(request).unwrap_err().into_iter().map(|error| error.pointer).collect();
+    pointers.sort();
+    pointers
+}
+
+#[test]
+fn an_empty_request_gets_every_default_and_reads_back_as_itself() {
+    let config = check(&json!({})).unwrap();
+    assert_eq!((config.target.as_str(), config.positive_label.as_str(), config.seed), ("y", "1", 42));
+    assert_eq!(config.calibration.method, CalibrationMethod::Prior);
+    assert_eq!(config.threshold, ThresholdRule::MaxFBeta { beta: 1.0 });
+    let written = serde_json::to_value(&config).unwrap();
+    assert_eq!(serde_json::from_value::<TrainConfig>(written.clone()).unwrap(), config);
+    assert_eq!(check(&written).unwrap(), config, "what is shown can be posted again");
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_their_pointers() {
+    let request = json!({
+        "seed": -1,
+        "exclude": ["nope", "y"],
+        "resample": [{"method": "smote", "k_neighbors": 0}, {"method": "smot"}, {"k": 1}],
+        "model": {"type": "mlp", "hidden_layers": [0, 8, "x"], "dropout": 1.0},
+        "loss": {"class_weight": [0.2, 0.8]},
+        "optimizer": {"type": "adam", "learning_rate": 0},
+        "training": {"epochs": 0, "early_stopping": {"monitor": "accuracy"}},
+        "threshold": {"rule": "min_cost", "false_positive": 1},
+        "thresold": {}
+    });
+    assert_eq!(
+        pointers(&request),
+        [
+            "/exclude/0",
+            "/exclude/1",
+            "/loss/class_weight",
+            "/model/dropout",
+            "/model/hidden_layers/0",
+            "/model/hidden_layers/2",
+            "/optimizer/learning_rate",
+            "/resample/0/k_neighbors",
+            "/resample/1/method",
+            "/resample/2/method",
+            "/seed",
+            "/threshold/false_negative",
+            "/thresold",
+            "/training/early_stopping/monitor",
+            "/training/epochs",
+        ]
+    );
+}
+
+#[test]
+fn a_resampling_step_that_the_minority_is_too_small_for_is_refused_before_it_is_queued() {
+    // 20 positives, 60 % of them in training: 12 rows.
+    let errors = check(&json!({"resample": [{"method": "smote", "k_neighbors": 12}]})).unwrap_err();
+    assert_eq!(errors[0].pointer, "/resample/0/k_neighbors");
+    assert!(errors[0].detail.contains("at most 11"), "{}", errors[0].detail);
+    let errors = check(&json!({"resample": [{"method": "smote", "sampling_strategy": 0.01}]})).unwrap_err();
+    assert!(errors[0].detail.contains("0.0204"), "{}", errors[0].detail);
+}
+
+#[test]
+fn class_weights_weigh_both_labels_and_nothing_else() {
+    assert!(check(&json!({"loss": {"class_weight": {"0": 1, "1": 10}}})).is_ok());
+    assert_eq!(pointers(&json!({"loss": {"class_weight": {"1": 10}}})), ["/loss/class_weight"]);
+    assert_eq!(pointers(&json!({"loss": {"class_weight": {"0": 1, "1": 10, "2": 3}}})), ["/loss/class_weight/2"]);
+}
+
+#[test]
+fn early_stopping_is_on_by_default_and_null_turns_it_off() {
+    assert!(check(&json!({"training": {}})).unwrap().training.early_stopping.is_some());
+    assert!(check(&json!({"training": {"early_stopping": null}})).unwrap().training.early_stopping.is_none());
+}
+
+#[test]
+fn every_limit_is_reached_and_named() {
+    let limits = ConfigLimits::STANDARD;
+    let too_deep = vec![1; limits.max_layers + 1];
+    assert_eq!(pointers(&json!({"model": {"hidden_layers": too_deep}})), ["/model/hidden_layers"]);
+    let too_wide = limits.max_units_per_layer + 1;
+    assert_eq!(pointers(&json!({"model": {"hidden_layers": [too_wide]}})), ["/model/hidden_layers/0"]);
+    let steps = vec![json!({"method": "tomek_links"}); limits.max_resample_steps + 1];
+    assert_eq!(pointers(&json!({"resample": steps})), ["/resample"]);
+    let (epochs, batch, bootstrap) = (limits.max_epochs, limits.max_batch_size, limits.max_bootstrap);
+    let request = json!({
+        "training": {"epochs": epochs + 1, "batch_size": batch + 1},
+        "evaluation": {"bootstrap": bootstrap + 1}
+    });
+    assert_eq!(pointers(&request), ["/evaluation/bootstrap", "/training/batch_size", "/training/epochs"]);
+}

@@ -1,0 +1,98 @@
+//! Early stopping: when to end training, and which epoch was best.
+
+use crate::ml::config::{EarlyStopping, Monitor};
+
+/// What an epoch meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The best epoch so far.
+    Improved,
+    Waiting,
+    /// Not improved, and patience has run out.
+    Stop,
+}
+
+/// Follows the monitored value.
+#[derive(Debug, Clone)]
+pub struct EarlyStopper {
+    config: EarlyStopping,
+    best: Option<f64>,
+    best_epoch: Option<usize>,
+    waited: usize,
+}
+
+impl EarlyStopper {
+    pub fn new(config: &EarlyStopping) -> Self {
+        Self { config: config.clone(), best: None, best_epoch: None, waited: 0 }
+    }
+
+    /// The end of an epoch, counted from 1.
+    ///
+    /// The first number improves; a later one does if it beats the best by more than `min_delta`. NaN never
+    /// improves, and as the first value it does not stand in the way of those after it. `None`, a value that is
+    /// undefined on these rows, is no epoch without improvement: there is nothing to be impatient about.
+    pub fn observe(&mut self, epoch: usize, value: Option<f64>) -> Verdict {
+        let Some(value) = value else { return Verdict::Waiting };
+        if self.improves(value) {
+            (self.best, self.best_epoch, self.waited) = (Some(value), Some(epoch), 0);
+            return Verdict::Improved;
+        }
+        self.waited += 1;
+        if self.waited >= self.config.patience { Verdict::Stop } else { Verdict::Waiting }
+    }
+
+    /// `None` as long as nothing improved.
+    pub fn best_epoch(&self) -> Option<usize> {
+        self.best_epoch
+    }
+
+    fn improves(&self, value: f64) -> bool {
+        let Some(best) = self.best else { return !value.is_nan() };
+        match self.config.monitor {
+            Monitor::ValidationLoss => value < best - self.config.min_delta,
+            Monitor::ValidationAveragePrecision => value > best + self.config.min_delta,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdicts(monitor: Monitor, min_delta: f64, values: &[f64]) -> (Vec<Verdict>, Option<usize>) {
+        let mut stopper = EarlyStopper::new(&EarlyStopping { monitor, patience: 2, min_delta, restore_best: true });
+        let verdicts = values.iter().enumerate().map(|(i, &value)| stopper.observe(i + 1, Some(value))).collect();
+        (verdicts, stopper.best_epoch())
+    }
+
+    use Verdict::{Improved, Stop, Waiting};
+
+    #[test]
+    fn the_direction_is_the_monitors() {
+        let (loss, best) = verdicts(Monitor::ValidationLoss, 0.0, &[1.0, 0.9, 0.9, 0.95]);
+        assert_eq!((loss, best), (vec![Improved, Improved, Waiting, Stop], Some(2)));
+        let (precision, best) = verdicts(Monitor::ValidationAveragePrecision, 0.0, &[0.1, 0.05, 0.2, 0.1]);
+        assert_eq!((precision, best), (vec![Improved, Waiting, Improved, Waiting], Some(3)));
+    }
+
+    #[test]
+    fn a_change_within_min_delta_is_no_improvement_and_does_not_move_the_bar() {
+        let (loss, best) = verdicts(Monitor::ValidationLoss, 0.1, &[1.0, 0.95, 0.89]);
+        assert_eq!((loss, best), (vec![Improved, Waiting, Improved], Some(3)));
+    }
+
+    #[test]
+    fn nan_never_improves_and_as_the_first_value_does_not_block() {
+        let (loss, best) = verdicts(Monitor::ValidationLoss, 0.0, &[f64::NAN, 2.0, f64::NAN, f64::NAN]);
+        assert_eq!((loss, best), (vec![Waiting, Improved, Waiting, Stop], Some(2)));
+    }
+
+    #[test]
+    fn an_undefined_value_neither_improves_nor_costs_patience() {
+        let config =
+            EarlyStopping { monitor: Monitor::ValidationLoss, patience: 1, min_delta: 0.0, restore_best: true };
+        let mut stopper = EarlyStopper::new(&config);
+        assert!((1..50).all(|epoch| stopper.observe(epoch, None) == Waiting));
+        assert_eq!(stopper.best_epoch(), None);
+    }
+}

@@ -1,0 +1,388 @@
+//! The one order in which a training job happens, and the only place that knows it: split, fit the
+//! preprocessing on the training rows, resample them, train, calibrate and choose the threshold on the
+//! validation rows, evaluate on the test rows.
+//!
+//! The types keep the parts apart: a [`TrainSet`] is consumed by resampling and training, an [`EvalSet`] can only
+//! be scored.
+
+mod error;
+mod estimate;
+mod target;
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array2, Axis};
+use serde::{Deserialize, Serialize};
+
+use super::augment;
+use super::calibrate::{Calibrator, PriorShift};
+use super::config::{ClassWeight, Loss, ModelConfig, Regularization, ResampleStep, TrainConfig};
+use super::labels::{ClassCounts, ClassWeights};
+use super::logistic::{self, LogisticTask};
+use super::metrics::{
+    ChosenThreshold, Report, ReportInput, Verdict, average_precision, choose, report, roc_auc, verdict,
+};
+use super::model::{Model, Predictor};
+use super::nn::loss::mean_loss;
+use super::nn::{self, MlpTask};
+use super::observe::{EpochLog, Phase, StoppedBy, TrainObserver};
+use super::preprocess::{self, FittedPreprocessor};
+use super::resample;
+use super::seed::Seed;
+use super::sets::{EvalSet, TrainSet};
+use super::split::split;
+use super::table::{Column, Table};
+
+pub use error::TrainError;
+pub use estimate::{Estimate, estimate};
+pub use target::{Target, TargetError};
+
+/// What a run learns from.
+#[derive(Debug)]
+pub struct TrainInput {
+    pub table: Table,
+    /// What counted as missing when the table was read; the model reads CSV the same way.
+    pub missing_markers: Vec<String>,
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub struct Trained {
+    pub model: Model,
+    /// On the test rows.
+    pub report: Report,
+    pub verdict: Verdict,
+    pub epochs_run: usize,
+    /// Counts from 1.
+    pub best_epoch: usize,
+    pub stopped_by: StoppedBy,
+    /// Rows seen in training, over all epochs.
+    pub examples_seen: u64,
+    /// Rows per class in each part, and in the training part after each resampling step.
+    pub class_counts: Vec<StageCounts>,
+    /// Columns without any variation in the training rows.
+    pub dropped_columns: Vec<String>,
+    /// Rows without a label, which no part has.
+    pub unlabelled_rows: usize,
+    /// Why the threshold is not quite what the rule asked for.
+    pub threshold_note: Option<String>,
+}
+
+/// Rows per class after a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageCounts {
+    /// `train`, `validation` and `test` for the parts, then the name of each resampling step.
+    pub stage: String,
+    #[serde(flatten)]
+    pub counts: ClassCounts,
+}
+
+/// Runs a training job from a table to an evaluated model.
+///
+/// # Errors
+/// If the data does not allow what the configuration asks for, if training diverges, or if the observer stops
+/// the run.
+pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainObserver) -> Result<Trained, TrainError> {
+    let seed = Seed(config.seed);
+    enter(observer, Phase::Splitting)?;
+    let target = Target::of(&input.table, &config.target, &config.positive_label)?;
+    let tables = split_table(&input.table, &target, config, seed)?;
+    drop(input.table);
+
+    enter(observer, Phase::Preprocessing)?;
+    let preprocessor = preprocess::fit(&tables.train.features, &config.preprocess)?;
+    let (train_set, validation, test) = tables.transform(&preprocessor)?;
+    let natural = train_set.class_counts();
+    let mut class_counts = part_counts(&train_set, &validation, &test);
+    let noise_scale = noise_scale(&train_set.features, &preprocessor.noise_columns());
+
+    enter(observer, Phase::Resampling)?;
+    let train_set = resample_all(&config.resample, train_set, seed, &mut class_counts, observer)?;
+
+    enter(observer, Phase::Training)?;
+    let weights = class_weights(config, &target, train_set.class_counts());
+    let shift = PriorShift::between(natural, train_set.class_counts(), weights)?;
+    let minority_is_positive = natural.minority_is_positive();
+    let learner =
+        Learner { config, weights, prior_shift: shift.log_odds, noise_scale: &noise_scale, minority_is_positive, seed };
+    let fitted = learner.fit(train_set, &validation, observer)?;
+
+    enter(observer, Phase::Calibrating)?;
+    let calibrator = Calibrator::new(config.calibration.method, shift);
+    let probabilities = |set: &EvalSet| fitted.predictor.probabilities(set.features(), &calibrator);
+
+    enter(observer, Phase::Thresholding)?;
+    let threshold = choose(&config.threshold, &validation, &probabilities(&validation));
+
+    enter(observer, Phase::Evaluating)?;
+    let test_probabilities = probabilities(&test);
+    let report = report(
+        &ReportInput {
+            eval: &test,
+            probabilities: &test_probabilities,
+            threshold: threshold.value,
+            classes: &target.classes,
+            evaluation: &config.evaluation,
+            seed: seed.derive("bootstrap"),
+        },
+        &mut |fraction| observer.step(fraction),
+    )
+    .map_err(TrainError::Stopped)?;
+    let verdict = verdict(&report, &test_probabilities);
+    let ChosenThreshold { value: threshold, note: threshold_note, .. } = threshold;
+    Ok(Trained {
+        dropped_columns: preprocessor.dropped_columns().to_vec(),
+        model: Model {
+            classes: target.classes,
+            threshold_rule: config.threshold.clone(),
+            threshold,
+            missing_markers: input.missing_markers,
+            preprocessor,
+            predictor: fitted.predictor,
+            calibrator,
+        },
+        report,
+        verdict,
+        epochs_run: fitted.epochs_run,
+        best_epoch: fitted.best_epoch,
+        stopped_by: fitted.stopped_by,
+        examples_seen: fitted.examples_seen,
+        class_counts,
+        unlabelled_rows: target.unlabelled_rows,
+        threshold_note,
+    })
+}
+
+/// One part of the table with its labels.
+struct Part {
+    features: Table,
+    labels: Vec<bool>,
+}
+
+struct Tables {
+    train: Part,
+    validation: Part,
+    test: Part,
+}
+
+impl Tables {
+    fn transform(self, preprocessor: &FittedPreprocessor) -> Result<(TrainSet, EvalSet, EvalSet), TrainError> {
+        let matrix = |part: &Part| preprocessor.transform(&part.features);
+        Ok((
+            TrainSet::new(matrix(&self.train)?, self.train.labels),
+            EvalSet::new(matrix(&self.validation)?, self.validation.labels),
+            EvalSet::new(matrix(&self.test)?, self.test.labels),
+        ))
+    }
+}
+
+fn enter(observer: &mut dyn TrainObserver, phase: Phase) -> Result<(), TrainError> {
+    match observer.phase(phase) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(stop) => Err(TrainError::Stopped(stop)),
+    }
+}
+
+fn split_table(table: &Table, target: &Target, config: &TrainConfig, seed: Seed) -> Result<Tables, TrainError> {
+    let steering = config
+        .split
+        .column()
+        .map(|name| table.column(name).ok_or_else(|| TrainError::MissingColumn { name: name.to_owned() }));
+    let steering = steering.transpose()?.map(|column| column.values.select(&target.rows));
+    let parts = split(&config.split, &target.labels, steering.as_ref(), seed.derive("split"))?;
+    let features = feature_columns(table, config)?;
+    let part = |rows: &[usize]| Part {
+        features: features.select(&rows.iter().map(|&row| target.rows[row]).collect::<Vec<_>>()),
+        labels: rows.iter().map(|&row| target.labels[row]).collect(),
+    };
+    Ok(Tables { train: part(&parts.train), validation: part(&parts.validation), test: part(&parts.test) })
+}
+
+/// The table without its target, the column that steers the split and what the configuration excludes.
+fn feature_columns(table: &Table, config: &TrainConfig) -> Result<Table, TrainError> {
+    let is_feature = |column: &&Column| {
+        column.name != config.target
+            && config.split.column() != Some(column.name.as_str())
+            && !config.exclude.contains(&column.name)
+    };
+    let columns: Vec<Column> = table.columns().iter().filter(is_feature).cloned().collect();
+    if columns.is_empty() {
+        return Err(TrainError::NoFeatures);
+    }
+    Table::new(columns).map_err(TrainError::Table)
+}
+
+fn part_counts(train: &TrainSet, validation: &EvalSet, test: &EvalSet) -> Vec<StageCounts> {
+    [("train", train.class_counts()), ("validation", validation.class_counts()), ("test", test.class_counts())]
+        .into_iter()
+        .map(|(stage, counts)| StageCounts { stage: stage.to_owned(), counts })
+        .collect()
+}
+
+/// The standard deviation of each column that noise may touch over the training rows, 0 for the others.
+fn noise_scale(features: &Array2<f64>, noise_columns: &[bool]) -> Vec<f64> {
+    features
+        .axis_iter(Axis(1))
+        .zip(noise_columns)
+        .map(|(column, &numeric)| if numeric { column.std(0.0) } else { 0.0 })
+        .collect()
+}
+
+fn resample_all(
+    steps: &[ResampleStep],
+    mut set: TrainSet,
+    seed: Seed,
+    class_counts: &mut Vec<StageCounts>,
+    observer: &mut dyn TrainObserver,
+) -> Result<TrainSet, TrainError> {
+    for (index, step) in steps.iter().enumerate() {
+        let step_seed = step.seed.map_or_else(|| seed.derive(&format!("resample-{index}")), Seed);
+        let share = |fraction: f64| (index as f64 + fraction) / steps.len() as f64;
+        let resampled = resample::apply(index, step, set, step_seed, &mut |done| observer.step(share(done)))
+            .map_err(|source| TrainError::resample(index, step.method.name(), source))?;
+        set = resampled.set;
+        class_counts.push(StageCounts { stage: step.method.name().to_owned(), counts: set.class_counts() });
+    }
+    let counts = set.class_counts();
+    if counts.positive == 0 || counts.negative == 0 {
+        return Err(TrainError::ClassVanished { positive: counts.positive, negative: counts.negative });
+    }
+    Ok(set)
+}
+
+/// The weight of each class in the loss, over the rows as trained.
+fn class_weights(config: &TrainConfig, target: &Target, counts: ClassCounts) -> ClassWeights {
+    let Loss::Bce { class_weight } = &config.loss;
+    match class_weight {
+        None => ClassWeights::EQUAL,
+        Some(ClassWeight::Balanced(_)) => ClassWeights::balanced(counts),
+        Some(ClassWeight::PerLabel(weights)) => {
+            let weight = |label: &str| weights.get(label).copied().unwrap_or(1.0);
+            ClassWeights { positive: weight(&target.classes.positive), negative: weight(&target.classes.negative) }
+        }
+    }
+}
+
+/// Everything a model is fitted with besides its rows.
+struct Learner<'a> {
+    config: &'a TrainConfig,
+    weights: ClassWeights,
+    /// How far resampling and weights raise the log-odds above those of the natural rows.
+    prior_shift: f64,
+    noise_scale: &'a [f64],
+    minority_is_positive: bool,
+    seed: Seed,
+}
+
+struct Fitted {
+    predictor: Predictor,
+    epochs_run: usize,
+    best_epoch: usize,
+    stopped_by: StoppedBy,
+    examples_seen: u64,
+}
+
+impl Learner<'_> {
+    fn fit(
+        &self,
+        train: TrainSet,
+        validation: &EvalSet,
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Fitted, TrainError> {
+        match self.config.model {
+            ModelConfig::Logistic { tolerance, max_iterations } => {
+                self.fit_logistic(train, validation, tolerance, max_iterations, observer)
+            }
+            ModelConfig::Mlp { .. } => self.fit_mlp(&train, validation, observer),
+        }
+    }
+
+    fn fit_mlp(
+        &self,
+        train: &TrainSet,
+        validation: &EvalSet,
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Fitted, TrainError> {
+        let task = MlpTask {
+            train,
+            validation,
+            model: &self.config.model,
+            class_weights: self.weights,
+            regularization: &self.config.regularization,
+            optimizer: &self.config.optimizer,
+            training: &self.config.training,
+            augment: &self.config.augment,
+            noise_scale: self.noise_scale,
+            minority_is_positive: self.minority_is_positive,
+            prior_shift: self.prior_shift,
+            seed: self.seed.derive("mlp"),
+        };
+        let trained = nn::train(&task, observer)?;
+        Ok(Fitted {
+            predictor: Predictor::Mlp(trained.network),
+            epochs_run: trained.epochs_run,
+            best_epoch: trained.best_epoch,
+            stopped_by: trained.stopped_by,
+            examples_seen: trained.examples_seen,
+        })
+    }
+
+    fn fit_logistic(
+        &self,
+        train: TrainSet,
+        validation: &EvalSet,
+        tolerance: f64,
+        max_iterations: usize,
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Fitted, TrainError> {
+        let noise_seed = self.seed.derive("augment");
+        let train =
+            augment::apply_once(train, &self.config.augment, self.noise_scale, self.minority_is_positive, noise_seed);
+        let task = LogisticTask {
+            features: train.features.view(),
+            labels: &train.labels,
+            class_weights: self.weights,
+            l1: self.config.regularization.l1,
+            l2: self.config.regularization.l2,
+            tolerance,
+            max_iterations,
+        };
+        let fitted = logistic::fit(&task, &mut |fraction| observer.step(fraction))?;
+        let iterations = fitted.iterations.max(1);
+        let stopped_by = if fitted.converged { StoppedBy::Converged } else { StoppedBy::Epochs };
+        let predictor = Predictor::Logistic(fitted);
+        let log = self.closing_log(&predictor, iterations, &train, validation);
+        if let ControlFlow::Break(stop) = observer.epoch(&log) {
+            return Err(TrainError::Stopped(stop));
+        }
+        Ok(Fitted {
+            predictor,
+            epochs_run: iterations,
+            best_epoch: iterations,
+            stopped_by,
+            examples_seen: (iterations * train.rows()) as u64,
+        })
+    }
+
+    /// The one line of the learning curves of a convex model: where it ended.
+    fn closing_log(
+        &self,
+        predictor: &Predictor,
+        iterations: usize,
+        train: &TrainSet,
+        validation: &EvalSet,
+    ) -> EpochLog {
+        let Regularization { l1, l2 } = self.config.regularization;
+        let train_logits = predictor.logits(&train.features);
+        let logits = predictor.logits(validation.features());
+        EpochLog {
+            epoch: iterations,
+            train_loss: mean_loss(&train_logits, &train.labels, 0.0),
+            penalty: predictor.penalty(l1, l2),
+            validation_loss: mean_loss(&logits, validation.labels(), self.prior_shift),
+            validation_average_precision: average_precision(validation.labels(), &logits),
+            validation_roc_auc: roc_auc(validation.labels(), &logits),
+            learning_rate: 0.0,
+        }
+    }
+}

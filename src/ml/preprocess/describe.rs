@@ -1,0 +1,118 @@
+//! What was learnt, in words: names of output columns, and how inputs are treated.
+
+use super::boolean::BooleanColumn;
+use super::category::{CategoryColumn, MissingCategory};
+use super::numeric::NumericColumn;
+use super::{FittedColumn, FittedPreprocessor};
+use crate::ml::config::NumericImpute;
+use crate::ml::table::ColumnType;
+
+/// A column that the model reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputColumn {
+    pub name: String,
+    pub column_type: ColumnType,
+    /// The categories with an output column of their own, ascending; of categorical columns.
+    pub categories: Option<Vec<String>>,
+    /// What happens to a missing value, in one sentence.
+    pub missing_policy: String,
+    /// What happens to a category never seen in training, in one sentence; of categorical columns.
+    pub unseen_policy: Option<String>,
+}
+
+impl FittedPreprocessor {
+    /// The names of the output columns: `age`, `age_missing`, `job=clerk`, `job=<rare>`, `job=<missing>`.
+    pub fn feature_names(&self) -> Vec<String> {
+        let mut names = Vec::with_capacity(self.width());
+        for column in &self.columns {
+            match column {
+                FittedColumn::Numeric(column) => {
+                    names.extend(column.scaling.map(|_| column.name.clone()));
+                    names.extend(column.indicator.then(|| format!("{}_missing", column.name)));
+                }
+                FittedColumn::Boolean(column) => {
+                    names.extend(column.value.then(|| column.name.clone()));
+                    names.extend(column.indicator.then(|| format!("{}_missing", column.name)));
+                }
+                FittedColumn::Categorical(column) => names.extend(category_names(column)),
+            }
+        }
+        names
+    }
+
+    /// Columns without any variation in the training rows, in their order there; the model does not read them.
+    pub fn dropped_columns(&self) -> &[String] {
+        &self.dropped
+    }
+
+    /// Which output columns are scaled numbers, neither indicators nor categories: those that noise may be added
+    /// to.
+    pub fn noise_columns(&self) -> Vec<bool> {
+        let mut noisy = Vec::with_capacity(self.width());
+        for column in &self.columns {
+            let first = matches!(column, FittedColumn::Numeric(column) if column.scaling.is_some());
+            noisy.extend((0..column.width()).map(|position| first && position == 0));
+        }
+        noisy
+    }
+
+    /// The columns that the model reads.
+    pub fn inputs(&self) -> Vec<InputColumn> {
+        self.columns.iter().map(FittedColumn::describe).collect()
+    }
+}
+
+impl FittedColumn {
+    fn describe(&self) -> InputColumn {
+        let (categories, missing_policy, unseen_policy) = match self {
+            FittedColumn::Numeric(column) => (None, numeric_missing(column), None),
+            FittedColumn::Boolean(column) => (None, boolean_missing(column), None),
+            FittedColumn::Categorical(column) => {
+                let unseen = format!("A category never seen in training {}.", unseen(column));
+                (Some(column.categories.clone()), category_missing(column), Some(unseen))
+            }
+        };
+        let name = self.name().to_owned();
+        InputColumn { name, column_type: self.column_type(), categories, missing_policy, unseen_policy }
+    }
+}
+
+fn category_names(column: &CategoryColumn) -> Vec<String> {
+    let name = &column.name;
+    let mut names: Vec<String> = column.categories.iter().map(|category| format!("{name}={category}")).collect();
+    names.extend(column.rare.then(|| format!("{name}=<rare>")));
+    names.extend((column.missing == MissingCategory::Indicator).then(|| format!("{name}=<missing>")));
+    names
+}
+
+fn numeric_missing(column: &NumericColumn) -> String {
+    let origin = match column.impute {
+        NumericImpute::Median => "the median of the training rows",
+        NumericImpute::Mean => "the mean of the training rows",
+        NumericImpute::MostFrequent => "the most frequent value of the training rows",
+        NumericImpute::Constant => "the configured constant",
+    };
+    format!("A missing value becomes {}, {origin}{}.", column.fill, marked(&column.name, column.indicator))
+}
+
+fn boolean_missing(column: &BooleanColumn) -> String {
+    format!("A missing value becomes {}{}.", column.fill, marked(&column.name, column.indicator))
+}
+
+fn marked(name: &str, indicator: bool) -> String {
+    if indicator { format!(", and {name}_missing becomes 1") } else { String::new() }
+}
+
+fn category_missing(column: &CategoryColumn) -> String {
+    match &column.missing {
+        MissingCategory::Indicator => "A missing value is a category of its own.".to_owned(),
+        MissingCategory::Fill(category) => format!("A missing value is treated as the category {category:?}."),
+        MissingCategory::Unseen => {
+            format!("No training row had a missing value; one {}, as an unseen category is.", unseen(column))
+        }
+    }
+}
+
+fn unseen(column: &CategoryColumn) -> &'static str {
+    if column.rare { "counts as one of the rare categories" } else { "is none of the known categories: all zeros" }
+}

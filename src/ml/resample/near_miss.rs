@@ -1,0 +1,115 @@
+//! NearMiss: keeps the majority rows that are near the minority.
+//!
+//! I. Mani and J. Zhang, "kNN approach to unbalanced data distributions", ICML workshop on learning from imbalanced
+//! data sets, 2003. The score of a row is the sum of distances to k minority rows:
+//!
+//! 1. the k nearest; the rows with the smallest scores are kept.
+//! 2. the k farthest; the rows with the smallest scores are kept.
+//! 3. the k nearest, scored only for the rows that are among the `n_neighbors_ver3` nearest of some minority row;
+//!    of these the rows with the largest scores are kept. There may be fewer than wanted: then all are kept, and
+//!    the classes are not balanced.
+//!
+//! Equal scores keep the order of the rows. Rows come out in the order of their rank. Too few minority rows for k
+//! are refused in all versions, where imbalanced-learn's version 2 sums what there is. Memory: k distances per
+//! row, in version 2 as well.
+
+use ndarray::Axis;
+
+use super::{ResampleError, Resampled, Task, keep_selected, rows_of};
+use crate::ml::neighbours::{Neighbour, Neighbours, Progress, Reach};
+use crate::ml::observe::Stop;
+use crate::ml::sets::TrainSet;
+
+pub(super) fn apply(
+    task: &mut Task<'_>,
+    set: TrainSet,
+    version: u8,
+    k: usize,
+    candidates_k: usize,
+) -> Result<Resampled, ResampleError> {
+    if !(1..=3).contains(&version) {
+        return Err(ResampleError::UnknownVersion { found: version });
+    }
+    let minority = rows_of(&set.labels, task.plan.minority);
+    check_neighbours("minority", minority.len(), "n_neighbors", k)?;
+    let mut kept = Vec::new();
+    for (class, wanted) in [false, true].into_iter().zip(task.plan.rows_to_keep()?) {
+        let members = rows_of(&set.labels, class);
+        let Some(wanted) = wanted else {
+            kept.extend(members);
+            continue;
+        };
+        let ranked = match version {
+            3 => {
+                check_neighbours("majority", members.len(), "n_neighbors_ver3", candidates_k)?;
+                let mut first = |share: f64| (task.progress)(0.5 * share);
+                let near = near_minority(&set, &members, &minority, candidates_k, &mut first)?;
+                let mut second = |share: f64| (task.progress)(0.5 + 0.5 * share);
+                rank(&set, near, &minority, Reach::Nearest, k, true, &mut second)?
+            }
+            2 => rank(&set, members, &minority, Reach::Farthest, k, false, task.progress)?,
+            _ => rank(&set, members, &minority, Reach::Nearest, k, false, task.progress)?,
+        };
+        kept.extend(ranked.into_iter().take(wanted));
+    }
+    Ok(keep_selected(task.step, &set, &kept))
+}
+
+fn check_neighbours(
+    class: &'static str,
+    rows: usize,
+    parameter: &'static str,
+    found: usize,
+) -> Result<(), ResampleError> {
+    if found == 0 || found > rows {
+        return Err(ResampleError::TooFewRows { class, rows, parameter, most: rows, found });
+    }
+    Ok(())
+}
+
+/// The members that are among the `k` nearest of a minority row, ascending.
+fn near_minority(
+    set: &TrainSet,
+    members: &[usize],
+    minority: &[usize],
+    k: usize,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<usize>, Stop> {
+    let features = set.features.select(Axis(0), members);
+    let points = set.features.select(Axis(0), minority);
+    let found = Neighbours::new(features.view()).of_points(points.view(), k, Reach::Nearest, progress)?;
+    let mut near = vec![false; members.len()];
+    for neighbour in (0..minority.len()).flat_map(|query| found.of(query)) {
+        near[neighbour.row] = true;
+    }
+    Ok(members.iter().zip(near).filter(|&(_, near)| near).map(|(&row, _)| row).collect())
+}
+
+/// The rows by their score, the smallest first unless `descending`.
+fn rank(
+    set: &TrainSet,
+    rows: Vec<usize>,
+    minority: &[usize],
+    reach: Reach,
+    k: usize,
+    descending: bool,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<usize>, Stop> {
+    let features = set.features.select(Axis(0), minority);
+    let points = set.features.select(Axis(0), &rows);
+    let found = Neighbours::new(features.view()).of_points(points.view(), k, reach, progress)?;
+    let scores = (0..rows.len()).map(|query| score(found.of(query), reach));
+    let mut ranked: Vec<(f64, usize)> = scores.zip(rows).collect();
+    // A stable sort both ways: equal scores keep the order of the rows.
+    ranked.sort_by(|a, b| if descending { b.0.total_cmp(&a.0) } else { a.0.total_cmp(&b.0) });
+    Ok(ranked.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The sum of the distances, the smallest first.
+fn score(neighbours: &[Neighbour], reach: Reach) -> f64 {
+    let distance = |near: &Neighbour| near.squared_distance.sqrt();
+    match reach {
+        Reach::Nearest => neighbours.iter().map(distance).sum(),
+        Reach::Farthest => neighbours.iter().rev().map(distance).sum(),
+    }
+}
