@@ -1,0 +1,211 @@
+//! Rows of models, and the versions of their names.
+
+use serde::{Deserialize, Serialize};
+use sqlx::{Any, Transaction};
+
+use super::row::{Place, columns, stored, to_json};
+use super::{Page, Result, Store, StoreError};
+use crate::clock::Timestamp;
+use crate::ml::config::ThresholdRule;
+use crate::ml::labels::ClassNames;
+use crate::ml::metrics::Report;
+use crate::records::{DatasetId, JobId, ModelFeature, ModelId, ModelRecord, TrainingSummary, Verdict};
+
+const TABLE: &str = "models";
+
+/// Which models to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelFilter {
+    pub name: Option<String>,
+    pub job_id: Option<JobId>,
+    pub dataset_id: Option<DatasetId>,
+}
+
+/// A model whose artifact is stored, before it has a version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewModel {
+    pub id: ModelId,
+    pub name: String,
+    pub sha256: String,
+    pub size_bytes: u64,
+    pub classes: ClassNames,
+    pub threshold_rule: ThresholdRule,
+    pub threshold: f64,
+    pub features: Vec<ModelFeature>,
+    pub training: TrainingSummary,
+    pub verdict: Verdict,
+    pub report: Report,
+}
+
+impl Store {
+    pub async fn model(&self, id: ModelId) -> Result<Option<ModelRecord>> {
+        let row: Option<ModelRow> = sqlx::query_as(
+            "SELECT id, name, version, created_at, job_id, dataset_id, sha256, size_bytes, threshold, verdict,
+                    details, report
+             FROM models WHERE id = $1",
+        )
+        .bind(id.to_string())
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(ModelRecord::try_from).transpose()
+    }
+
+    /// Newest first.
+    pub async fn models(&self, filter: &ModelFilter, page: &Page) -> Result<Vec<ModelRecord>> {
+        let job_id = filter.job_id.map(|id| id.to_string());
+        let dataset_id = filter.dataset_id.map(|id| id.to_string());
+        let rows: Vec<ModelRow> = sqlx::query_as(
+            "SELECT id, name, version, created_at, job_id, dataset_id, sha256, size_bytes, threshold, verdict,
+                    details, report
+             FROM models
+             WHERE ($1 IS NULL OR name = $2) AND ($3 IS NULL OR job_id = $4) AND ($5 IS NULL OR dataset_id = $6)
+               AND ($7 IS NULL OR id < $8)
+             ORDER BY id DESC LIMIT $9",
+        )
+        .bind(filter.name.clone())
+        .bind(filter.name.clone())
+        .bind(job_id.clone())
+        .bind(job_id)
+        .bind(dataset_id.clone())
+        .bind(dataset_id)
+        .bind(page.before_text())
+        .bind(page.before_text())
+        .bind(i64::from(page.size))
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(ModelRecord::try_from).collect()
+    }
+
+    /// Deletes the row and answers whether there was one. The blob goes with the next sweep, unless something else
+    /// names it; the version is never given again.
+    pub async fn delete_model(&self, id: ModelId) -> Result<bool> {
+        let done = sqlx::query("DELETE FROM models WHERE id = $1").bind(id.to_string()).execute(self.pool()).await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+/// The next version of a name. Holds the name's row until the transaction ends, so that versions have no gaps from
+/// transactions that fail and none is given twice.
+async fn next_version(transaction: &mut Transaction<'static, Any>, name: &str) -> Result<i64> {
+    let (version,): (i64,) = sqlx::query_as(
+        "INSERT INTO model_names (name, last_version) VALUES ($1, 1)
+         ON CONFLICT (name) DO UPDATE SET last_version = model_names.last_version + 1
+         RETURNING last_version",
+    )
+    .bind(name.to_owned())
+    .fetch_one(&mut **transaction)
+    .await?;
+    Ok(version)
+}
+
+/// Gives the model its version and records it.
+pub(super) async fn insert(
+    transaction: &mut Transaction<'static, Any>,
+    model: NewModel,
+    job_id: JobId,
+    dataset_id: DatasetId,
+    created_at: Timestamp,
+) -> Result<ModelRecord> {
+    let version = next_version(transaction, &model.name).await?;
+    let record = ModelRecord {
+        id: model.id,
+        version: Place { table: "model_names", id: &model.name }.number("last_version", version)?,
+        name: model.name,
+        created_at,
+        job_id,
+        dataset_id,
+        sha256: model.sha256,
+        size_bytes: model.size_bytes,
+        classes: model.classes,
+        threshold_rule: model.threshold_rule,
+        threshold: model.threshold,
+        features: model.features,
+        training: model.training,
+        verdict: model.verdict,
+        report: model.report,
+    };
+    insert_row(transaction, &record).await?;
+    Ok(record)
+}
+
+async fn insert_row(transaction: &mut Transaction<'static, Any>, model: &ModelRecord) -> Result<()> {
+    let details = Details {
+        classes: model.classes.clone(),
+        threshold_rule: model.threshold_rule.clone(),
+        features: model.features.clone(),
+        training: model.training.clone(),
+    };
+    sqlx::query(
+        "INSERT INTO models
+             (id, name, version, created_at, job_id, dataset_id, sha256, size_bytes, threshold, verdict, details,
+              report)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(model.id.to_string())
+    .bind(model.name.clone())
+    .bind(i64::from(model.version))
+    .bind(model.created_at.as_micros())
+    .bind(model.job_id.to_string())
+    .bind(model.dataset_id.to_string())
+    .bind(model.sha256.clone())
+    .bind(stored(model.size_bytes))
+    .bind(model.threshold)
+    .bind(model.verdict.as_str())
+    .bind(to_json(TABLE, model.id, &details)?)
+    .bind(to_json(TABLE, model.id, &model.report)?)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+columns! {
+    struct ModelRow {
+        id: String,
+        name: String,
+        version: i64,
+        created_at: i64,
+        job_id: String,
+        dataset_id: String,
+        sha256: String,
+        size_bytes: i64,
+        threshold: f64,
+        verdict: String,
+        details: String,
+        report: String,
+    }
+}
+
+/// The `details` column.
+#[derive(Serialize, Deserialize)]
+struct Details {
+    classes: ClassNames,
+    threshold_rule: ThresholdRule,
+    features: Vec<ModelFeature>,
+    training: TrainingSummary,
+}
+
+impl TryFrom<ModelRow> for ModelRecord {
+    type Error = StoreError;
+
+    fn try_from(row: ModelRow) -> Result<Self> {
+        let place = Place { table: TABLE, id: &row.id };
+        let details: Details = place.json("details", &row.details)?;
+        Ok(ModelRecord {
+            id: place.parse("id", &row.id)?,
+            version: place.number("version", row.version)?,
+            created_at: Timestamp::from_micros(row.created_at),
+            job_id: place.parse("job_id", &row.job_id)?,
+            dataset_id: place.parse("dataset_id", &row.dataset_id)?,
+            size_bytes: place.number("size_bytes", row.size_bytes)?,
+            classes: details.classes,
+            threshold_rule: details.threshold_rule,
+            threshold: row.threshold,
+            features: details.features,
+            training: details.training,
+            verdict: place.word("verdict", &row.verdict)?,
+            report: place.json("report", &row.report)?,
+            name: row.name,
+            sha256: row.sha256,
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! The store: one battery, on SQLite and on PostgreSQL.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod support;
+
+mod blobs;
+mod datasets;
+mod idempotency;
+mod keys;
+mod lease;
+mod migrations;
+mod models;
+mod queue;
+mod sweep;
