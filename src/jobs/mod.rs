@@ -1,1 +1,63 @@
-//! Stub; replaced by its owner.
+//! Doing work: jobs are claimed from the queue under a lease and each runs on a thread of its own.
+//!
+//! - [`worker`]: the claim loop. Woken by the store's alarm clock or by its own poll; ends at shutdown, when it
+//!   gives running jobs back.
+//! - [`runner`]: one job. Its thread computes; an async loop beside it keeps the lease, publishes progress and
+//!   tells the thread to stop.
+//! - [`conclude`]: writes down how it ended.
+//! - [`observer`]: the window between the two.
+//! - [`engine`]: what a job computes; [`train_job`] is the real one, tests have scripted ones.
+//! - [`sweeper`]: lapsed leases go back to the queue, what is too old goes away.
+
+mod conclude;
+pub mod engine;
+mod failure;
+mod observer;
+mod priority;
+mod runner;
+mod sweeper;
+mod train_job;
+mod worker;
+
+pub use engine::{Ended, Engine, Produced, Work};
+pub use priority::lower_thread_priority;
+pub use train_job::TrainEngine;
+pub use worker::{run, run_with};
+
+use crate::ml::table::TableLimits;
+use crate::store::Retention;
+
+/// How a process works on jobs.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Jobs at work at once.
+    pub workers: usize,
+    /// How long a job stays claimed without a heartbeat; a third of it passes between two heartbeats at most.
+    pub lease_seconds: f64,
+    /// How often the queue is looked at without being told to.
+    pub poll_seconds: f64,
+    /// How often progress is published and a wish to cancel is looked for.
+    pub heartbeat_seconds: f64,
+    /// How often old rows and orphaned blobs are looked for.
+    pub sweep_seconds: f64,
+    pub retention: Retention,
+    pub table_limits: TableLimits,
+    /// A job whose estimate is above this fails instead of taking the machine down.
+    pub memory_bytes: u64,
+}
+
+impl WorkerConfig {
+    /// One job at a time, leases of 30 s.
+    pub fn standard() -> Self {
+        Self {
+            workers: 1,
+            lease_seconds: 30.0,
+            poll_seconds: 1.0,
+            heartbeat_seconds: 0.5,
+            sweep_seconds: 3_600.0,
+            retention: Retention::STANDARD,
+            table_limits: TableLimits::STANDARD,
+            memory_bytes: 2 << 30,
+        }
+    }
+}

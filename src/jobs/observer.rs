@@ -1,0 +1,226 @@
+//! The window between a job's thread and the loop that keeps its lease.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::{Clock, Timestamp};
+use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver};
+use crate::records::PhaseSeconds;
+use crate::store::{Beat, News};
+
+/// What the thread writes and the loop reads, and the other way round. Cheap enough to touch at every batch.
+pub(super) struct Window {
+    stop: AtomicU8,
+    /// The bits of an f64; only the thread writes it.
+    progress: AtomicU64,
+    told: Mutex<Told>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Told {
+    phase: Phase,
+    phase_started: Timestamp,
+    timings: Vec<PhaseSeconds>,
+    /// Not yet in the store.
+    news: Vec<News>,
+}
+
+/// Where each phase begins on the way from 0 to 1: about its share of the time of a job on a table.
+const PHASE_STARTS: [(Phase, f64); 9] = [
+    (Phase::Loading, 0.0),
+    (Phase::Splitting, 0.04),
+    (Phase::Preprocessing, 0.05),
+    (Phase::Resampling, 0.08),
+    (Phase::Training, 0.15),
+    (Phase::Calibrating, 0.88),
+    (Phase::Thresholding, 0.89),
+    (Phase::Evaluating, 0.90),
+    (Phase::Storing, 0.98),
+];
+
+impl Window {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let told = Told {
+            phase: Phase::Loading,
+            phase_started: clock.now(),
+            timings: Vec::new(),
+            news: vec![News::Phase(Phase::Loading)],
+        };
+        Arc::new(Self { stop: AtomicU8::new(0), progress: AtomicU64::new(0), told: Mutex::new(told), clock })
+    }
+
+    /// Asks the thread to stop; the first reason stays.
+    pub(super) fn ask_to_stop(&self, stop: Stop) {
+        // Another reason may have come first: that one is the answer.
+        let _ = self.stop.compare_exchange(0, code(stop), Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    pub(super) fn stop(&self) -> Option<Stop> {
+        match self.stop.load(Ordering::Relaxed) {
+            1 => Some(Stop::Cancelled),
+            2 => Some(Stop::Shutdown),
+            3 => Some(Stop::LostLease),
+            4 => Some(Stop::OutOfTime),
+            _ => None,
+        }
+    }
+
+    /// What the store does not know yet. If it cannot be told, the news go back with [`Window::put_back`].
+    pub(super) fn beat(&self) -> Beat {
+        let mut told = self.told();
+        Beat {
+            progress: f64::from_bits(self.progress.load(Ordering::Relaxed)),
+            news: std::mem::take(&mut told.news),
+            timings: told.timings.clone(),
+        }
+    }
+
+    /// Puts news back, before those that have come meanwhile.
+    pub(super) fn put_back(&self, mut news: Vec<News>) {
+        let mut told = self.told();
+        news.append(&mut told.news);
+        told.news = news;
+    }
+
+    /// Begins a phase; the seconds of the one before it are known from now on.
+    pub(super) fn enter(&self, phase: Phase) {
+        let now = self.clock.now();
+        let mut told = self.told();
+        if told.phase != phase {
+            let ended = PhaseSeconds { phase: told.phase, seconds: now.seconds_since(told.phase_started) };
+            told.timings.push(ended);
+            told.news.push(News::Phase(phase));
+            told.phase = phase;
+            told.phase_started = now;
+        }
+        drop(told);
+        self.set_progress(phase, 0.0);
+    }
+
+    /// All timings, the present phase's up to now.
+    pub(super) fn timings(&self) -> Vec<PhaseSeconds> {
+        let now = self.clock.now();
+        let told = self.told();
+        let present = PhaseSeconds { phase: told.phase, seconds: now.seconds_since(told.phase_started) };
+        told.timings.iter().cloned().chain([present]).collect()
+    }
+
+    fn set_progress(&self, phase: Phase, fraction: f64) {
+        let (start, end) = range(phase);
+        let reached = start + (end - start) * fraction.clamp(0.0, 1.0);
+        let shown = f64::from_bits(self.progress.load(Ordering::Relaxed));
+        if reached > shown {
+            self.progress.store(reached.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// The data is plain: a panic of the other side while it held the lock leaves nothing half-done.
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn range(phase: Phase) -> (f64, f64) {
+    let index = PHASE_STARTS.iter().position(|(known, _)| *known == phase).unwrap_or(0);
+    let start = PHASE_STARTS.get(index).map_or(0.0, |(_, start)| *start);
+    (start, PHASE_STARTS.get(index + 1).map_or(1.0, |(_, start)| *start))
+}
+
+fn code(stop: Stop) -> u8 {
+    match stop {
+        Stop::Cancelled => 1,
+        Stop::Shutdown => 2,
+        Stop::LostLease => 3,
+        Stop::OutOfTime => 4,
+    }
+}
+
+/// The observer that the job's thread is given.
+pub(super) struct WindowObserver {
+    window: Arc<Window>,
+    phase: Phase,
+}
+
+impl WindowObserver {
+    pub(super) fn new(window: Arc<Window>) -> Self {
+        Self { window, phase: Phase::Loading }
+    }
+
+    fn answer(&self) -> ControlFlow<Stop> {
+        self.window.stop().map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    }
+}
+
+impl TrainObserver for WindowObserver {
+    fn phase(&mut self, phase: Phase) -> ControlFlow<Stop> {
+        self.phase = phase;
+        self.window.enter(phase);
+        self.answer()
+    }
+
+    fn step(&mut self, fraction: f64) -> ControlFlow<Stop> {
+        self.window.set_progress(self.phase, fraction);
+        self.answer()
+    }
+
+    fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
+        self.window.told().news.push(News::Epoch(*log));
+        self.answer()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn progress_only_rises_and_phases_are_timed() {
+        let clock = ManualClock::at(Timestamp::from_micros(0));
+        let window = Window::new(Arc::new(clock.clone()));
+        let mut observer = WindowObserver::new(window.clone());
+        assert!(observer.phase(Phase::Loading).is_continue());
+        clock.advance(2.0);
+        assert!(observer.phase(Phase::Training).is_continue());
+        assert!(observer.step(0.5).is_continue());
+        let reached = window.beat().progress;
+        assert!(observer.step(0.2).is_continue());
+        assert_eq!(window.beat().progress, reached);
+        clock.advance(3.0);
+        let timings = window.timings();
+        assert_eq!(
+            timings.iter().map(|t| (t.phase, t.seconds)).collect::<Vec<_>>(),
+            [(Phase::Loading, 2.0), (Phase::Training, 3.0)]
+        );
+    }
+
+    #[test]
+    fn news_keep_their_order_also_when_they_could_not_be_told() {
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        window.enter(Phase::Loading);
+        window.enter(Phase::Splitting);
+        let untold = window.beat().news;
+        window.enter(Phase::Training);
+        window.put_back(untold);
+        let phases = [Phase::Loading, Phase::Splitting, Phase::Training].map(News::Phase);
+        assert_eq!(window.beat().news, phases);
+        assert!(window.beat().news.is_empty());
+    }
+
+    #[test]
+    fn the_first_reason_to_stop_is_the_answer_at_the_next_step() {
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        let mut observer = WindowObserver::new(window.clone());
+        window.ask_to_stop(Stop::Cancelled);
+        window.ask_to_stop(Stop::Shutdown);
+        assert_eq!(observer.step(0.1), ControlFlow::Break(Stop::Cancelled));
+    }
+
+    #[test]
+    fn phases_cover_the_way_without_gaps() {
+        assert_eq!(PHASE_STARTS.map(|(phase, _)| phase), Phase::ALL);
+        assert!(PHASE_STARTS.windows(2).all(|pair| pair[0].1 < pair[1].1));
+        assert_eq!(range(Phase::Storing), (0.98, 1.0));
+    }
+}

@@ -1,0 +1,167 @@
+//! One job from claim to its end: a named thread computes, and the loop here keeps the lease until it is done.
+//!
+//! Whatever goes wrong ends in exactly one of: finished, failed, cancelled, given back, or (the lease being gone)
+//! silently dropped, because another worker has the job then.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Ended, Engine, Produced, Work};
+use super::observer::{Window, WindowObserver};
+use super::{WorkerConfig, failure, priority};
+use crate::clock::Timestamp;
+use crate::ml::observe::Stop;
+use crate::records::{Failure, JobRecord, Lease};
+use crate::store::{Heartbeat, Store, StoreError};
+use crate::telemetry::Chain;
+
+pub(super) struct Runner {
+    pub(super) store: Store,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) config: WorkerConfig,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// A claimed job at work.
+pub(super) struct Running {
+    pub(super) job: JobRecord,
+    pub(super) lease: Lease,
+    pub(super) window: Arc<Window>,
+    started: Timestamp,
+}
+
+/// How a run ended, before it is written down.
+pub(super) enum Outcome {
+    Produced(Box<Produced>),
+    Failed(Failure),
+    /// The storage was not reachable: another attempt may do better.
+    Trouble(Failure),
+    Stopped(Stop),
+}
+
+impl Runner {
+    /// Runs a claimed job to its end and writes the end down.
+    pub(super) async fn run(&self, job: JobRecord, lease: Lease) {
+        let id = job.id;
+        tracing::info!(job = %id, attempt = job.attempt, "job started");
+        let clock = self.store.clock();
+        let mut running = Running { job, lease, window: Window::new(clock.clone()), started: clock.now() };
+        let outcome = self.work(&mut running).await;
+        match self.conclude(&mut running, outcome).await {
+            Ok(end) => tracing::info!(job = %id, end, "job ended"),
+            Err(error) => tracing::error!(job = %id, error = %Chain(&error), "the end of a job could not be written"),
+        }
+    }
+
+    async fn work(&self, running: &mut Running) -> Outcome {
+        let opened = self.attend(running, open(self.store.clone(), running.job.clone())).await;
+        let work = match opened {
+            Ok(work) => work,
+            Err(error) => return unopened(&error),
+        };
+        let (thread, done) = match spawn(self.engine.clone(), work, running.window.clone()) {
+            Ok(spawned) => spawned,
+            Err(error) => {
+                tracing::error!(%error, "no thread for a job");
+                return Outcome::Trouble(failure::storage_failed());
+            }
+        };
+        let outcome = self.attend(running, done).await;
+        // The thread has sent its outcome and has nothing left to do; joining it cannot take long.
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        match (outcome, joined) {
+            (Ok(outcome), Ok(Ok(()))) => outcome,
+            _ => Outcome::Failed(failure::panicked()),
+        }
+    }
+
+    /// Waits for `task` and meanwhile keeps the lease, publishes progress and passes on every wish to stop.
+    pub(super) async fn attend<T>(&self, running: &mut Running, task: impl Future<Output = T>) -> T {
+        let mut task = std::pin::pin!(task);
+        let mut cancels = self.store.cancel_requests();
+        let pause = Duration::from_secs_f64(self.config.heartbeat_seconds);
+        loop {
+            let not_told_to_go = !self.shutdown.is_cancelled();
+            tokio::select! {
+                done = &mut task => return done,
+                () = self.shutdown.cancelled(), if not_told_to_go => running.window.ask_to_stop(Stop::Shutdown),
+                _ = cancels.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            self.look_at_the_time(running);
+            if let Err(error) = self.beat(running).await {
+                tracing::warn!(job = %running.job.id, error = %Chain(&error), "no heartbeat");
+            }
+        }
+    }
+
+    fn look_at_the_time(&self, running: &Running) {
+        if self.shutdown.is_cancelled() {
+            running.window.ask_to_stop(Stop::Shutdown);
+        }
+        if self.store.clock().now().seconds_since(running.started) > running.job.config.max_seconds {
+            running.window.ask_to_stop(Stop::OutOfTime);
+        }
+    }
+
+    /// Keeps the lease and tells the store what it does not know yet. A store that does not answer is told at the
+    /// next beat; if it stays away, the lease lapses and the job is somebody else's.
+    pub(super) async fn beat(&self, running: &mut Running) -> Result<(), StoreError> {
+        let beat = running.window.beat();
+        match self.store.heartbeat(&running.lease, self.config.lease_seconds, &beat).await {
+            Ok(Heartbeat::Held { lease, cancel_requested }) => {
+                running.lease = lease;
+                if cancel_requested {
+                    running.window.ask_to_stop(Stop::Cancelled);
+                }
+            }
+            Ok(Heartbeat::Lost) => running.window.ask_to_stop(Stop::LostLease),
+            Err(error) => {
+                running.window.put_back(beat.news);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn open(store: Store, job: JobRecord) -> Result<Work, StoreError> {
+    let dataset = store.dataset(job.dataset_id).await?;
+    let dataset = dataset.ok_or_else(|| StoreError::BlobMissing { sha256: format!("dataset {}", job.dataset_id) })?;
+    let input = store.blobs().open(&dataset.sha256).await?;
+    Ok(Work { job, dataset, input })
+}
+
+fn unopened(error: &StoreError) -> Outcome {
+    tracing::error!(error = %Chain(error), "the dataset of a job could not be read");
+    match error {
+        StoreError::BlobMissing { .. } => Outcome::Failed(failure::dataset_missing()),
+        StoreError::BlobCorrupt { .. } => Outcome::Failed(failure::dataset_damaged()),
+        _ => Outcome::Trouble(failure::storage_failed()),
+    }
+}
+
+type Spawned = (std::thread::JoinHandle<()>, oneshot::Receiver<Outcome>);
+
+/// Starts the job's thread. A panic in it is this job's failure and nobody else's.
+fn spawn(engine: Arc<dyn Engine>, work: Work, window: Arc<Window>) -> std::io::Result<Spawned> {
+    let (sender, receiver) = oneshot::channel();
+    let name = format!("job-{}", work.job.id);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        priority::lower_thread_priority();
+        let mut observer = WindowObserver::new(window);
+        let outcome = match catch_unwind(AssertUnwindSafe(|| engine.run(work, &mut observer))) {
+            Ok(Ok(produced)) => Outcome::Produced(Box::new(produced)),
+            Ok(Err(Ended::Failed(failure))) => Outcome::Failed(failure),
+            Ok(Err(Ended::Stopped(stop))) => Outcome::Stopped(stop),
+            Err(_) => Outcome::Failed(failure::panicked()),
+        };
+        // Nobody waits any more if the process is going down: the lease will lapse.
+        let _ = sender.send(outcome);
+    })?;
+    Ok((thread, receiver))
+}

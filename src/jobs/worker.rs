@@ -1,0 +1,63 @@
+//! The claim loop of a process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Engine;
+use super::runner::Runner;
+use super::train_job::TrainEngine;
+use super::{WorkerConfig, sweeper};
+use crate::store::Store;
+use crate::telemetry::Chain;
+
+/// Works on jobs until `shutdown`, then gives running ones back and returns when their threads have ended.
+pub async fn run(store: Store, config: WorkerConfig, shutdown: CancellationToken) {
+    let engine = TrainEngine { table_limits: config.table_limits.clone(), memory_bytes: config.memory_bytes };
+    run_with(store, Arc::new(engine), config, shutdown).await;
+}
+
+/// As [`run`], with another engine.
+pub async fn run_with(store: Store, engine: Arc<dyn Engine>, config: WorkerConfig, shutdown: CancellationToken) {
+    let sweeper = tokio::spawn(sweeper::run(store.clone(), config.clone(), shutdown.clone()));
+    let slots = Arc::new(Semaphore::new(config.workers));
+    let runner = Arc::new(Runner { store, engine, config, shutdown });
+    let mut running = JoinSet::new();
+    // Subscribed before the first look at the queue, so that no job is missed in between.
+    let mut changes = runner.store.queue_changes();
+    while let Some(slot) = free_slot(&slots, &runner.shutdown).await {
+        while running.try_join_next().is_some() {}
+        match runner.store.claim(runner.config.lease_seconds).await {
+            Ok(Some((job, lease))) => {
+                let runner = runner.clone();
+                running.spawn(async move {
+                    runner.run(job, lease).await;
+                    drop(slot);
+                });
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(error = %Chain(&error), "the queue cannot be read"),
+        }
+        drop(slot);
+        tokio::select! {
+            () = runner.shutdown.cancelled() => break,
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(Duration::from_secs_f64(runner.config.poll_seconds)) => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+    if let Err(error) = sweeper.await {
+        tracing::error!(error = %Chain(&error), "the sweeper crashed");
+    }
+}
+
+async fn free_slot(slots: &Arc<Semaphore>, shutdown: &CancellationToken) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    tokio::select! {
+        () = shutdown.cancelled() => None,
+        slot = slots.clone().acquire_owned() => slot.ok(),
+    }
+}
