@@ -1,1 +1,75 @@
-//! Stub; replaced by its owner.
+//! The outside world: requests in, problems out; the only place that knows status codes.
+//!
+//! The routes are those of `openapi.yaml` ([`document`]). Each folder registers its handlers by `operationId`; an
+//! operation without a handler, or a handler without an operation, keeps the server from starting. A request passes
+//! through [`middleware`] to a handler, which reads it with [`extract`] and answers with [`respond`], [`page`] or an
+//! [`error::ApiError`].
+
+pub mod auth;
+mod body;
+mod connection;
+mod datasets;
+mod docs_page;
+mod document;
+mod error;
+mod extract;
+mod health;
+mod idempotency;
+mod jobs;
+mod limits;
+mod linger;
+mod log_line;
+mod middleware;
+mod models;
+mod page;
+mod problem;
+mod respond;
+mod routes;
+mod serve;
+
+pub use document::{DocumentError, OPENAPI_YAML};
+pub use error::{ALL_CODES, Code};
+pub use jobs::job_document;
+pub use limits::{Access, HttpConfig, JobLimits};
+pub use routes::router;
+pub use serve::serve;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+use document::Document;
+
+/// What handlers share; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    store: Store,
+    config: Arc<HttpConfig>,
+    document: Arc<Document>,
+    docs_page: Arc<docs_page::DocsPage>,
+    /// Cancelled when the server is to stop; long answers end then.
+    shutdown: CancellationToken,
+    uploads: Arc<Semaphore>,
+    event_streams: Arc<Semaphore>,
+    models: models::Serving,
+}
+
+impl AppState {
+    /// # Errors
+    /// If the document that is compiled in cannot be read.
+    pub fn new(store: Store, config: HttpConfig) -> Result<Self, DocumentError> {
+        let document = Document::parse(OPENAPI_YAML)?;
+        Ok(Self {
+            store,
+            docs_page: Arc::new(docs_page::DocsPage::render(&document)),
+            document: Arc::new(document),
+            shutdown: CancellationToken::new(),
+            uploads: Arc::new(Semaphore::new(config.max_concurrent_uploads)),
+            event_streams: Arc::new(Semaphore::new(config.max_event_streams)),
+            models: models::Serving::new(&config),
+            config: Arc::new(config),
+        })
+    }
+}

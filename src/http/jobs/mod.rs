@@ -1,0 +1,37 @@
+//! Jobs over HTTP: posted, looked at, followed, cancelled. What they do is done elsewhere, by workers.
+
+mod cancel;
+mod create;
+mod epochs;
+mod events;
+mod facts;
+mod follow;
+mod get;
+mod list;
+mod plan;
+mod representation;
+mod request;
+#[cfg(test)]
+mod samples;
+mod validate;
+
+pub use representation::job_document;
+
+use super::AppState;
+use super::error::ApiError;
+use super::routes::Handlers;
+use crate::records::{JobId, JobRecord};
+
+pub(super) fn register(handlers: &mut Handlers) {
+    handlers.add("createJob", create::handle);
+    handlers.add("validateJob", validate::handle);
+    handlers.add("listJobs", list::handle);
+    handlers.add("getJob", get::handle);
+    handlers.add("getJobEpochs", epochs::handle);
+    handlers.add("getJobEvents", events::handle);
+    handlers.add("cancelJob", cancel::handle);
+}
+
+async fn find(state: &AppState, id: JobId) -> Result<JobRecord, ApiError> {
+    state.store.job(id).await?.ok_or_else(|| ApiError::not_found("job"))
+}

@@ -1,0 +1,169 @@
+//! A job as the API shows it.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::ml::observe::Phase;
+use crate::records::{
+    DatasetId, Failure, JobConfig, JobId, JobRecord, JobStatus, JobType, ModelId, PhaseSeconds, Transition,
+};
+
+/// One job. Its members are the contract's, in the contract's order.
+#[derive(Debug, Serialize)]
+pub(super) struct JobView<'a> {
+    id: JobId,
+    #[serde(rename = "type")]
+    job_type: JobType,
+    status: JobStatus,
+    phase: Option<Phase>,
+    progress: f64,
+    attempt: u32,
+    max_attempts: u32,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    dataset_id: DatasetId,
+    model_id: Option<ModelId>,
+    config: &'a JobConfig,
+    failure: Option<FailureView<'a>>,
+    timings: &'a [PhaseSeconds],
+    transitions: &'a [Transition],
+}
+
+/// Why a job failed: a problem without a status, since no request failed.
+#[derive(Debug, Serialize)]
+struct FailureView<'a> {
+    r#type: String,
+    title: &'a str,
+    code: &'a str,
+    detail: &'a str,
+    retryable: bool,
+}
+
+impl<'a> From<&'a JobRecord> for JobView<'a> {
+    fn from(job: &'a JobRecord) -> Self {
+        // Taken apart whole, so that a member added to the record is shown or left out on purpose.
+        let JobRecord {
+            id,
+            job_type,
+            status,
+            phase,
+            progress,
+            attempt,
+            max_attempts,
+            created_at,
+            started_at,
+            finished_at,
+            dataset_id,
+            model_id,
+            config,
+            failure,
+            timings,
+            transitions,
+        } = job;
+        Self {
+            id: *id,
+            job_type: *job_type,
+            status: *status,
+            phase: *phase,
+            progress: *progress,
+            attempt: *attempt,
+            max_attempts: *max_attempts,
+            created_at: *created_at,
+            started_at: *started_at,
+            finished_at: *finished_at,
+            dataset_id: *dataset_id,
+            model_id: *model_id,
+            config,
+            failure: failure.as_ref().map(FailureView::from),
+            timings,
+            transitions,
+        }
+    }
+}
+
+impl<'a> From<&'a Failure> for FailureView<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        let Failure { code, title, detail, retryable } = failure;
+        Self { r#type: problem_type(code), title, code, detail, retryable: *retryable }
+    }
+}
+
+/// Where a code is explained, relative to the server.
+pub(super) fn problem_type(code: &str) -> String {
+    format!("/docs#{code}")
+}
+
+/// A job as the API shows it, for those who show it elsewhere. Never fails: the members are all of this program's
+/// own making.
+pub fn job_document(job: &JobRecord) -> serde_json::Value {
+    serde_json::to_value(JobView::from(job)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::jobs::samples::sample_job;
+
+    fn shown(job: &JobRecord) -> Value {
+        serde_json::to_value(JobView::from(job)).unwrap()
+    }
+
+    #[test]
+    fn a_job_has_exactly_the_members_of_the_contract() {
+        let value = shown(&sample_job());
+        let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = [
+            "id",
+            "type",
+            "status",
+            "phase",
+            "progress",
+            "attempt",
+            "max_attempts",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "dataset_id",
+            "model_id",
+            "config",
+            "failure",
+            "timings",
+            "transitions",
+        ];
+        assert_eq!(members, expected);
+        assert_eq!(value["status"], "running");
+        assert_eq!(value["phase"], "training");
+        assert_eq!(value["created_at"], "2023-11-14T22:13:20.000000Z");
+        assert_eq!(value["failure"], Value::Null);
+        assert_eq!(value["timings"], json!([{"phase": "loading", "seconds": 0.5}]));
+        assert_eq!(value["transitions"][0], json!({"status": "queued", "at": "2023-11-14T22:13:20.000000Z"}));
+    }
+
+    #[test]
+    fn every_default_is_filled_in() {
+        let config = shown(&sample_job())["config"].clone();
+        assert_eq!(config["model_name"], "mammography");
+        assert_eq!(config["split"]["strategy"], "stratified");
+        assert_eq!(config["threshold"]["rule"], "max_f_beta");
+        assert_eq!(config["resample"], json!([]));
+    }
+
+    #[test]
+    fn a_failure_says_whether_to_retry() {
+        let mut job = sample_job();
+        job.failure = Some(Failure {
+            code: "worker-lost".to_owned(),
+            title: "The worker was lost".to_owned(),
+            detail: "3 of 3 attempts were used.".to_owned(),
+            retryable: true,
+        });
+        let expected = json!({
+            "type": "/docs#worker-lost", "title": "The worker was lost", "code": "worker-lost",
+            "detail": "3 of 3 attempts were used.", "retryable": true
+        });
+        assert_eq!(shown(&job)["failure"], expected);
+    }
+}

@@ -1,0 +1,58 @@
+//! One line per request, written when its answer has been sent or given up.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::Method;
+use http_body_util::BodyExt;
+
+use super::connection::Active;
+
+/// What is known of a request before its answer.
+pub(super) struct LogLine {
+    request_id: String,
+    method: Method,
+    /// The template, such as `/v1/jobs/{job_id}`; `None` for paths that do not exist.
+    route: Option<String>,
+    started: Instant,
+}
+
+impl LogLine {
+    pub(super) fn new(request_id: String, method: Method, route: Option<String>, started: Instant) -> Self {
+        Self { request_id, method, route, started }
+    }
+
+    /// The body of the answer, which writes the line when it is dropped: sent to its end, or given up by the client.
+    /// Until then the connection counts as busy.
+    pub(super) fn attach(self, status: u16, body: Body, active: Option<Active>) -> Body {
+        let mut sent = Sent { line: self, status, bytes: 0, _active: active };
+        Body::new(body.inspect_frame(move |frame| sent.count(frame.data_ref().map_or(0, |data| data.len()))))
+    }
+}
+
+struct Sent {
+    line: LogLine,
+    status: u16,
+    bytes: u64,
+    _active: Option<Active>,
+}
+
+impl Sent {
+    fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        tracing::info!(
+            request_id = self.line.request_id,
+            method = %self.line.method,
+            route = self.line.route.as_deref().unwrap_or("none"),
+            status = self.status,
+            seconds = self.line.started.elapsed().as_secs_f64(),
+            bytes = self.bytes,
+            "answered"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! Who may predict now, who waits, who is sent away: computing is bounded, and so is the line in front of it.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bounds concurrent predictions. Beyond `limit` of them, running and waiting together, a request is refused at
+/// once: a longer line would only make every answer late.
+#[derive(Debug, Clone)]
+pub(super) struct Admission {
+    places: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+    limit: usize,
+}
+
+/// The line is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} predictions are running or waiting, as many as are allowed")]
+pub(super) struct Refused {
+    pub(super) limit: usize,
+}
+
+/// The right to compute; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _place: OwnedSemaphorePermit,
+    _running: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    /// At most `running` at a time and `limit` with those that wait; each at least 1.
+    pub(super) fn new(running: usize, limit: usize) -> Self {
+        let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
+        let running = running.clamp(1, limit);
+        Self { places: Arc::new(Semaphore::new(limit)), running: Arc::new(Semaphore::new(running)), limit }
+    }
+
+    /// Waits for a turn, first come first served.
+    ///
+    /// # Errors
+    /// If too many wait already.
+    pub(super) async fn turn(&self) -> Result<Turn, Refused> {
+        let refused = Refused { limit: self.limit };
+        let place = self.places.clone().try_acquire_owned().map_err(|_| refused)?;
+        // The semaphore is never closed; were it, refusing would be the right answer too.
+        let running = self.running.clone().acquire_owned().await.map_err(|_| refused)?;
+        Ok(Turn { _place: place, _running: running })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_runs_one_waits_the_third_is_refused() {
+        let admission = Admission::new(1, 2);
+        let first = admission.turn().await.unwrap();
+        let mut second = Box::pin(admission.turn());
+        assert!(second.as_mut().now_or_never().is_none(), "the second waits");
+        assert_eq!(admission.turn().await.unwrap_err(), Refused { limit: 2 });
+        drop(first);
+        let second = second.await.unwrap();
+        drop(second);
+        assert!(admission.turn().await.is_ok(), "every place was given back");
+    }
+
+    #[tokio::test]
+    async fn one_who_leaves_the_line_frees_the_place() {
+        let admission = Admission::new(1, 2);
+        let _first = admission.turn().await.unwrap();
+        let mut waiting = Box::pin(admission.turn());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(waiting);
+        let mut next = Box::pin(admission.turn());
+        assert!(next.as_mut().now_or_never().is_none(), "waits instead of being refused");
+    }
+
+    #[tokio::test]
+    async fn there_is_always_one_turn() {
+        assert!(Admission::new(0, 0).turn().await.is_ok());
+    }
+}
