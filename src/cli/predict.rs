@@ -1,0 +1,62 @@
+//! `evenkeel predict`: a file in, a file with the same rows in the same order out.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use super::CliError;
+use super::files::{self, DataFile};
+use crate::ml::model::Model;
+
+/// Settings of `evenkeel predict`.
+#[derive(Debug, clap::Args)]
+pub(super) struct PredictArgs {
+    /// The directory that `evenkeel train` wrote.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// The rows: .csv, .ndjson, .parquet or .arrow.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Where the predictions go: .csv, one line a row, with columns label and probability.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Predict positive at this probability and above, instead of the model's threshold.
+    #[arg(long)]
+    threshold: Option<f64>,
+    /// At most this many threads; 0 for one per core.
+    #[arg(long, env = "EVENKEEL_THREADS", default_value_t = 0, value_name = "N")]
+    threads: usize,
+}
+
+pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
+    if let Some(threshold) = args.threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
+        return Err(CliError::Usage(format!("--threshold is a probability from 0 to 1, found {threshold}")));
+    }
+    files::with_threads(args.threads, || predict(args))
+}
+
+fn predict(args: &PredictArgs) -> Result<(), CliError> {
+    let path = args.model.join(files::ARTIFACT);
+    let bytes = std::fs::read(&path).map_err(|source| CliError::File { path: path.clone(), source })?;
+    let model = Model::from_bytes(&bytes).map_err(|error| CliError::work(path.display().to_string(), error))?;
+    let file = DataFile::named(&args.data)?;
+    let table = file.load_for(&model)?;
+    let probabilities =
+        model.predict(&table).map_err(|error| CliError::work(args.data.display().to_string(), error))?;
+    let threshold = args.threshold.unwrap_or(model.threshold);
+    files::write_whole(&args.out, |out| write(out, &model, &probabilities, threshold))
+}
+
+fn write(
+    out: &mut BufWriter<std::fs::File>,
+    model: &Model,
+    probabilities: &[f64],
+    threshold: f64,
+) -> std::io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(["label", "probability"])?;
+    for &probability in probabilities {
+        csv.write_record([model.classes.name(probability >= threshold), &probability.to_string()])?;
+    }
+    csv.flush()?;
+    csv.into_inner().map_err(|error| error.into_error())?.flush()
+}
