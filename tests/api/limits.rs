@@ -1,0 +1,126 @@
+//! Every limit holds, and its refusal says what it is.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::support::app::{App, Engine};
+use crate::support::data;
+use crate::support::raw::Raw;
+
+const NOTHING: &str = "0199c3a0-5b1e-7c40-9d0e-3f6a1c2b4d5e";
+
+async fn small() -> App {
+    let flags = [
+        "--max-upload-bytes",
+        "20000",
+        "--max-decompressed-bytes",
+        "50000",
+        "--max-body-bytes",
+        "4000",
+        "--max-predict-rows",
+        "3",
+        "--max-concurrent-uploads",
+        "1",
+        "--body-idle-seconds",
+        "1",
+        "--max-json-depth",
+        "8",
+    ];
+    App::with(Engine::Sqlite, &flags).await
+}
+
+#[tokio::test]
+async fn bodies() {
+    let app = small().await;
+    let client = app.client();
+    let csv = data::csv(5_000);
+    let upload = |body: Vec<u8>| client.post("/v1/datasets").header("content-type", "text/csv").body(body);
+    let problem = upload(csv.clone().into_bytes()).send().await.expect_problem(413, "payload-too-large");
+    assert!(problem["detail"].as_str().unwrap().contains("20000"), "{problem:#}");
+    let chunks: Vec<Result<Vec<u8>, std::io::Error>> =
+        csv.as_bytes().chunks(1_000).map(|chunk| Ok(chunk.to_vec())).collect();
+    let stream = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
+    let call = client.post("/v1/datasets").header("content-type", "text/csv").body(stream);
+    call.send().await.expect_problem(413, "payload-too-large");
+    let job = json!({"dataset_id": NOTHING, "model_name": "x".repeat(5_000)});
+    client.post("/v1/jobs").json(&job).send().await.expect_problem(413, "payload-too-large");
+    let listed = client.get("/v1/datasets").send().await.expect_status(200);
+    assert_eq!(listed["items"], json!([]), "nothing of a refused upload is kept");
+}
+
+#[tokio::test]
+async fn compressed_bodies() {
+    let app = small().await;
+    let client = app.client();
+    let bomb = data::csv(10) + &"1,2,red,3,no\n".repeat(100_000);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(bomb.as_bytes()).unwrap();
+    for (encoding, body) in [("gzip", gzip.finish().unwrap()), ("zstd", zstd::encode_all(bomb.as_bytes(), 19).unwrap())]
+    {
+        assert!(body.len() < 20_000, "{encoding}: the bomb is small as sent");
+        let call = client.post("/v1/datasets").header("content-type", "text/csv").header("content-encoding", encoding);
+        let problem = call.body(body).send().await.expect_problem(413, "decompressed-too-large");
+        assert!(problem["detail"].as_str().unwrap().contains("50000"), "{problem:#}");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_a_prediction() {
+    let app = small().await;
+    let client = app.client();
+    let dataset = client.upload("", data::csv(80)).await;
+    let model = client.train(&dataset, data::quick()).await;
+    let path = format!("/v1/models/{}/predict", model["id"].as_str().unwrap());
+    let rows = |count: usize| json!({"rows": vec![data::row(1.0, 1.0); count]});
+    client.post(&path).json(&rows(3)).send().await.expect_status(200);
+    client.post(&path).json(&rows(4)).send().await.expect_problem(413, "too-many-rows");
+    let csv = "height,width,colour,age\n".to_owned() + &"1,1,red,3\n".repeat(4);
+    let call = client.post(&path).header("content-type", "text/csv").body(csv);
+    call.send().await.expect_problem(413, "too-many-rows");
+}
+
+#[tokio::test]
+async fn depth_of_json() {
+    let app = small().await;
+    let nested = format!("{{\"a\": {}{}}}", "[".repeat(9), "]".repeat(9));
+    let call = app.client().post("/v1/jobs").header("content-type", "application/json").body(nested);
+    call.send().await.expect_problem(400, "malformed-json");
+}
+
+#[tokio::test]
+async fn uploads_at_once_and_silence() {
+    let app = small().await;
+    let mut parked = Raw::park_upload(app.address(), "first").await;
+    let call = app.client().post("/v1/datasets").header("content-type", "text/csv").body(data::csv(40));
+    call.send().await.expect_problem(429, "too-many-requests");
+    // Nothing more is sent: after a second of silence the place is free again.
+    let answer = parked.read_until("malformed-request").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    app.client().upload("", data::csv(40)).await;
+}
+
+#[tokio::test]
+async fn memory_of_a_job() {
+    let app = App::with(Engine::Sqlite, &["--max-job-memory-bytes", "1000000"]).await;
+    let client = app.client();
+    let dataset = client.upload("", data::csv(400)).await;
+    let job = json!({"dataset_id": dataset["id"], "model": {"hidden_layers": [4096, 4096]}});
+    for path in ["/v1/jobs", "/v1/jobs/validate"] {
+        let problem = client.post(path).json(&job).send().await.expect_problem(422, "job-too-large");
+        assert!(problem["detail"].as_str().unwrap().contains("1000000"), "{problem:#}");
+    }
+}
+
+#[tokio::test]
+async fn length_of_the_queue() {
+    let app = App::with(Engine::Sqlite, &["--workers", "0", "--max-queued-jobs", "2"]).await;
+    let client = app.client();
+    let dataset = client.upload("", data::csv(80)).await;
+    let job = json!({"dataset_id": dataset["id"]});
+    client.queue(&job).await;
+    let second = client.queue(&job).await;
+    client.post("/v1/jobs").json(&job).send().await.expect_problem(429, "queue-full");
+    client.post(&format!("/v1/jobs/{}/cancel", second["id"].as_str().unwrap())).send().await.expect_status(200);
+    client.queue(&job).await;
+}
