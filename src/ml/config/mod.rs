@@ -32,8 +32,8 @@ pub struct TrainConfig {
     pub model: ModelConfig,
     pub loss: Loss,
     pub regularization: Regularization,
-    /// Used by `mlp`; `logistic` has a convex solver of its own.
-    pub optimizer: Optimizer,
+    /// Of `mlp`; `null` for `logistic`, which has a convex solver of its own.
+    pub optimizer: Option<Optimizer>,
     pub training: Training,
     pub calibration: Calibration,
     pub threshold: ThresholdRule,

@@ -34,6 +34,8 @@ pub enum TrainError {
     ClassVanished { positive: usize, negative: usize },
     #[error("the probabilities cannot be corrected for resampling and weights")]
     Prior(#[from] PriorError),
+    #[error("a network cannot be trained without an optimizer")]
+    NoOptimizer,
     #[error("the network cannot be trained")]
     Network(#[source] NetworkError),
     #[error("the logistic regression cannot be fitted")]
@@ -51,7 +53,8 @@ impl TrainError {
             | TrainError::NoFeatures
             | TrainError::Table(_)
             | TrainError::Preprocess(_)
-            | TrainError::Prior(_) => "invalid-data",
+            | TrainError::Prior(_)
+            | TrainError::NoOptimizer => "invalid-data",
             TrainError::Split(_) => "split-failed",
             TrainError::Resample { .. } | TrainError::ClassVanished { .. } => "resampling-failed",
             TrainError::Network(_) | TrainError::Logistic(_) => "diverged",

@@ -303,13 +303,14 @@ impl Learner<'_> {
         validation: &EvalSet,
         observer: &mut dyn TrainObserver,
     ) -> Result<Fitted, TrainError> {
+        let optimizer = self.config.optimizer.as_ref().ok_or(TrainError::NoOptimizer)?;
         let task = MlpTask {
             train,
             validation,
             model: &self.config.model,
             class_weights: self.weights,
             regularization: &self.config.regularization,
-            optimizer: &self.config.optimizer,
+            optimizer,
             training: &self.config.training,
             augment: &self.config.augment,
             noise_scale: self.noise_scale,

@@ -160,16 +160,19 @@ fn is_logistic(reader: &mut ObjectReader<'_>) -> bool {
     model.and_then(|model| model.get("type")).and_then(Value::as_str) == Some("logistic")
 }
 
-pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Optimizer {
+pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Option<Optimizer> {
     #[derive(Clone, Copy, PartialEq)]
     enum Kind {
         Adam,
         Adamw,
         Sgd,
     }
-    if is_logistic(reader) && reader.present("optimizer").is_some() {
-        let detail = "a logistic model is solved exactly and takes no optimizer; see model.tolerance";
-        reader.error("optimizer", detail, errors);
+    if is_logistic(reader) {
+        if reader.present("optimizer").is_some() {
+            let detail = "a logistic model is solved exactly and takes no optimizer; see model.tolerance";
+            reader.error("optimizer", detail, errors);
+        }
+        return None;
     }
     let mut optimizer = reader.object("optimizer", errors);
     let kind = optimizer.choice(
@@ -195,7 +198,7 @@ pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<Fi
         }
     };
     optimizer.finish(errors);
-    config
+    Some(config)
 }
 
 pub(super) fn check_training(

@@ -120,3 +120,12 @@ fn every_limit_is_reached_and_named() {
     });
     assert_eq!(pointers(&request), ["/evaluation/bootstrap", "/training/batch_size", "/training/epochs"]);
 }
+
+#[test]
+fn a_logistic_model_has_no_optimizer_and_what_is_shown_can_be_posted_again() {
+    let config = check(&json!({"model": {"type": "logistic"}})).unwrap();
+    assert_eq!(config.optimizer, None);
+    assert_eq!(check(&serde_json::to_value(&config).unwrap()).unwrap(), config);
+    let refused = json!({"model": {"type": "logistic"}, "optimizer": {"type": "adam"}});
+    assert_eq!(pointers(&refused), ["/optimizer"]);
+}
