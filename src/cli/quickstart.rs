@@ -56,7 +56,7 @@ async fn walk(client: &Client, scratch: &Scratch) -> Result<(), CliError> {
     let report = client.get(&format!("/v1/models/{}/report", text(&model, "id"))).await?;
     print_stages(&model);
     print_report(&model, &report);
-    predict(client, &dataset, &model).await?;
+    predict(client, &model).await?;
     print_next(scratch);
     Ok(())
 }
@@ -169,25 +169,15 @@ fn print_report(model: &Value, report: &Value) {
 }
 
 /// Asks for one row of each class, as another service would.
-async fn predict(client: &Client, dataset: &Value, model: &Value) -> Result<(), CliError> {
-    let path = format!("/v1/datasets/{}/rows?limit=1000", text(dataset, "id"));
-    let listed = client.get(&path).await?;
-    let columns: Vec<&str> = listed["columns"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let as_row = |cells: &Value| -> Value {
-        let cells = cells.as_array().into_iter().flatten().cloned();
-        columns.iter().map(|name| (*name).to_owned()).zip(cells).collect::<serde_json::Map<_, _>>().into()
-    };
-    let rows: Vec<Value> = listed["data"].as_array().into_iter().flatten().map(as_row).collect();
-    let first_of = |label: f64| rows.iter().find(|row| row["calcification"].as_f64() == Some(label)).cloned();
-    // The file lists its negative rows first; the last page of a real client would be found by its own query.
-    let chosen: Vec<Value> = [1.0, 0.0].into_iter().filter_map(first_of).collect();
+async fn predict(client: &Client, model: &Value) -> Result<(), CliError> {
+    let chosen: Vec<Value> = ["1", "0"].into_iter().filter_map(first_row_of).collect();
     let path = format!("/v1/models/{}/predict", text(model, "id"));
     let answer = client.answer(client.http.post(client.url(&path)).json(&json!({ "rows": chosen }))).await?;
     println!("5. Predicting {} rows:", chosen.len());
     for (row, prediction) in chosen.iter().zip(answer["predictions"].as_array().into_iter().flatten()) {
         println!(
             "   truly {:<3} predicted {:<3} probability of {} is {}",
-            row["calcification"].to_string(),
+            row["calcification"].as_f64().unwrap_or_default(),
             text(prediction, "label"),
             text(&answer, "positive_label"),
             number(&prediction["probability"])
@@ -195,6 +185,15 @@ async fn predict(client: &Client, dataset: &Value, model: &Value) -> Result<(), 
     }
     println!();
     Ok(())
+}
+
+/// The first row of the bundled file with this label, as JSON.
+fn first_row_of(label: &str) -> Option<Value> {
+    let mut reader = csv::Reader::from_reader(DATA);
+    let names = reader.headers().ok()?.clone();
+    let row = reader.records().flatten().find(|row| row.iter().next_back() == Some(label))?;
+    let cell = |(name, text): (&str, &str)| Some((name.to_owned(), json!(text.parse::<f64>().ok()?)));
+    names.iter().zip(row.iter()).map(cell).collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
 }
 
 fn print_next(scratch: &Scratch) {
