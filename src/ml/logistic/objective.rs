@@ -107,7 +107,7 @@ impl<'a> Objective<'a> {
     pub(super) fn optimality(&self, parameters: &Array1<f64>, smooth_gradient: &Array1<f64>) -> f64 {
         let coordinate = |index: usize| {
             let (weight, slope) = (parameters[index], smooth_gradient[index]);
-            if index == self.columns() || self.l1 == 0.0 {
+            if slope.is_nan() || index == self.columns() || self.l1 == 0.0 {
                 slope.abs()
             } else if weight == 0.0 {
                 (slope.abs() - self.l1).max(0.0)
@@ -115,7 +115,9 @@ impl<'a> Objective<'a> {
                 (slope + self.l1 * weight.signum()).abs()
             }
         };
-        (0..parameters.len()).map(coordinate).fold(0.0, f64::max)
+        // `f64::max` would drop a NaN, and a fit that overflowed would pass for converged.
+        let larger = |most: f64, found: f64| if found.is_nan() || found > most { found } else { most };
+        (0..parameters.len()).map(coordinate).fold(0.0, larger)
     }
 
     fn share(&self, label: bool) -> f64 {

@@ -18,7 +18,6 @@ pub mod inference;
 pub mod init;
 pub mod loss;
 pub mod network;
-pub mod observe;
 pub mod optim;
 pub mod pass;
 pub mod penalty;
