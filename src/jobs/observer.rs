@@ -140,11 +140,14 @@ fn code(stop: Stop) -> u8 {
 pub(super) struct WindowObserver {
     window: Arc<Window>,
     phase: Phase,
+    /// When the present epoch began: with its phase, or at the end of the one before it.
+    epoch_started: Timestamp,
 }
 
 impl WindowObserver {
     pub(super) fn new(window: Arc<Window>) -> Self {
-        Self { window, phase: Phase::Loading }
+        let epoch_started = window.clock.now();
+        Self { window, phase: Phase::Loading, epoch_started }
     }
 
     fn answer(&self) -> ControlFlow<Stop> {
@@ -155,6 +158,7 @@ impl WindowObserver {
 impl TrainObserver for WindowObserver {
     fn phase(&mut self, phase: Phase) -> ControlFlow<Stop> {
         self.phase = phase;
+        self.epoch_started = self.window.clock.now();
         self.window.enter(phase);
         self.answer()
     }
@@ -165,7 +169,12 @@ impl TrainObserver for WindowObserver {
     }
 
     fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
-        self.window.told().news.push(News::Epoch(*log));
+        let now = self.window.clock.now();
+        let seconds = now.seconds_since(self.epoch_started);
+        self.epoch_started = now;
+        let examples_per_second = (seconds > 0.0).then(|| log.examples as f64 / seconds);
+        let log = EpochLog { seconds: Some(seconds), examples_per_second, ..log.clone() };
+        self.window.told().news.push(News::Epoch(Box::new(log)));
         self.answer()
     }
 }
@@ -206,6 +215,28 @@ mod tests {
         let phases = [Phase::Loading, Phase::Splitting, Phase::Training].map(News::Phase);
         assert_eq!(window.beat().news, phases);
         assert!(window.beat().news.is_empty());
+    }
+
+    #[test]
+    fn an_epoch_is_timed_from_the_end_of_the_one_before_it() {
+        let clock = ManualClock::at(Timestamp::from_micros(0));
+        let window = Window::new(Arc::new(clock.clone()));
+        let mut observer = WindowObserver::new(window.clone());
+        clock.advance(5.0);
+        assert!(observer.phase(Phase::Training).is_continue());
+        for (epoch, seconds) in [(1, 2.0), (2, 0.5)] {
+            clock.advance(seconds);
+            assert!(observer.epoch(&EpochLog { epoch, examples: 100, ..EpochLog::default() }).is_continue());
+        }
+        let epochs: Vec<(Option<f64>, Option<f64>)> = window
+            .beat()
+            .news
+            .into_iter()
+            .filter_map(
+                |news| if let News::Epoch(log) = news { Some((log.seconds, log.examples_per_second)) } else { None },
+            )
+            .collect();
+        assert_eq!(epochs, [(Some(2.0), Some(50.0)), (Some(0.5), Some(200.0))]);
     }
 
     #[test]

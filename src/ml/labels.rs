@@ -45,6 +45,11 @@ impl ClassCounts {
         self.positive <= self.negative
     }
 
+    /// `ln(positive / negative)`; infinite if a class has no rows.
+    pub fn log_odds(self) -> f64 {
+        (self.positive as f64).ln() - (self.negative as f64).ln()
+    }
+
     /// The share of positive rows, in `0..=1`; 0 when there are no rows.
     pub fn prevalence(self) -> f64 {
         if self.total() == 0 { 0.0 } else { self.positive as f64 / self.total() as f64 }
@@ -59,6 +64,14 @@ pub struct ClassWeights {
 }
 
 impl ClassWeights {
+    /// `(1 - β) / (1 - β^n_c)`, normalized to a sum of 2 (Cui et al. 2019).
+    pub fn class_balanced(counts: ClassCounts, beta: f64) -> Self {
+        let weight = |count: usize| (1.0 - beta) / (1.0 - beta.powf(count.max(1) as f64));
+        let (positive, negative) = (weight(counts.positive), weight(counts.negative));
+        let unit = 2.0 / (positive + negative);
+        Self { positive: unit * positive, negative: unit * negative }
+    }
+
     /// Every row counts once.
     pub const EQUAL: ClassWeights = ClassWeights { positive: 1.0, negative: 1.0 };
 

@@ -8,13 +8,14 @@
 //!   ([`sets::EvalSet`]).
 //! - [`preprocess`], [`neighbours`], [`resample`], [`augment`]: from columns to a balanced matrix.
 //! - [`metrics`], [`calibrate`]: what a score is worth.
-//! - [`nn`], [`logistic`]: what learns.
+//! - [`kernel`], [`nn`], [`logistic`]: what learns.
 //! - [`model`]: what predicts, and its bytes.
 //! - [`pipeline`]: the one order in which all of it happens.
 
 pub mod augment;
 pub mod calibrate;
 pub mod config;
+pub mod kernel;
 pub mod labels;
 pub mod logistic;
 pub mod metrics;

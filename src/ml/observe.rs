@@ -48,21 +48,47 @@ impl Phase {
     }
 }
 
-/// One line of the learning curves. Losses are mean binary cross-entropy in nats, without class weights and
-/// without penalty, so that training and validation can be compared.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// One line of the learning curves. Losses are in nats, without class weights and without penalty.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct EpochLog {
     /// Counts from 1.
     pub epoch: usize,
-    /// On the rows as trained (resampled, augmented), dropout on; `null` when not finite.
+    /// The mean of the loss that is trained, on the rows as trained (resampled, augmented), dropout on; `null` when
+    /// not finite.
     pub train_loss: Option<f64>,
     /// The L1 and L2 penalty added to the objective at the end of the epoch.
     pub penalty: Option<f64>,
-    /// On the validation rows; `null` where there is none.
+    /// The mean binary cross-entropy on the validation rows, logits corrected to the natural prevalence; `null` where
+    /// there is none.
     pub validation_loss: Option<f64>,
     pub validation_average_precision: Option<f64>,
     pub validation_roc_auc: Option<f64>,
+    /// The share of the positive validation rows whose logit is at least 0, the threshold 1/2 of what was taught.
+    pub validation_recall: Option<f64>,
+    /// The share of all validation rows whose logit is at least 0.
+    pub validation_predicted_positive: Option<f64>,
+    /// In the last step of the epoch.
     pub learning_rate: f64,
+    /// The Euclidean norm of the gradient of the last step; of a network.
+    pub gradient_norm: Option<f64>,
+    /// Per hidden layer from the input on, then for the output; empty for a convex model.
+    pub layers: Vec<LayerLog>,
+    /// Rows learnt from in the epoch, each as often as it was seen.
+    pub examples: u64,
+    /// The time the epoch took, known to whoever watches the run.
+    pub seconds: Option<f64>,
+    pub examples_per_second: Option<f64>,
+}
+
+/// How one layer learns, in the last step of an epoch.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LayerLog {
+    /// The Euclidean norm of the derivatives by the weights.
+    pub gradient_norm: Option<f64>,
+    /// How far the step moved the weights, over their norm before it; about 0.001 is healthy.
+    pub update_ratio: Option<f64>,
+    /// The share of hidden units whose output is the same for the first 1,024 validation rows; of hidden layers.
+    pub dead_units: Option<f64>,
 }
 
 /// Why training ended by itself.

@@ -27,6 +27,8 @@ pub struct TrainSet {
     pub labels: Vec<bool>,
     /// One per row.
     pub origins: Vec<Origin>,
+    /// How much each row counts in the loss; `None`: all the same. A set that is resampled has none.
+    pub weights: Option<Vec<f32>>,
 }
 
 impl TrainSet {
@@ -34,7 +36,7 @@ impl TrainSet {
     pub fn new(features: Array2<f64>, labels: Vec<bool>) -> Self {
         debug_assert_eq!(features.nrows(), labels.len());
         let origins = (0..labels.len()).map(Origin::Row).collect();
-        Self { features, labels, origins }
+        Self { features, labels, origins, weights: None }
     }
 
     pub fn rows(&self) -> usize {
@@ -51,6 +53,7 @@ impl TrainSet {
             features: self.features.select(ndarray::Axis(0), rows),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
             origins: rows.iter().map(|&row| self.origins[row]).collect(),
+            weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect()),
         }
     }
 }

@@ -153,7 +153,7 @@ async fn every_method_trains() {
         ["standard", "robust", "min_max", "none"].map(|name| json!({"preprocess": {"numeric": {"scale": name}}})),
     );
     jobs.push(
-        json!({"augment": [{"method": "gaussian_noise", "classes": "all"}], "model": {"batch_normalization": true}}),
+        json!({"augment": [{"method": "gaussian_noise", "classes": "all"}], "model": {"normalization": "batch"}}),
     );
     jobs.push(json!({"loss": {"class_weight": "balanced"}, "regularization": {"l1": 0.001, "l2": 0.001}}));
     jobs.push(

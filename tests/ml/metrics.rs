@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use evenkeel::ml::calibrate::{Calibrator, PriorShift};
-use evenkeel::ml::config::{CalibrationMethod, Evaluation, ThresholdRule};
+use evenkeel::ml::calibrate::{Calibrator, LossInverse, PriorShift};
+use evenkeel::ml::config::{Evaluation, ThresholdRule};
 use evenkeel::ml::labels::{ClassCounts, ClassNames, ClassWeights};
 use evenkeel::ml::metrics::{
     ConfusionMatrix, Metric, Report, ReportInput, Verdict, average_precision, choose, report, roc_auc, verdict,
@@ -309,7 +309,7 @@ proptest! {
         // Each class is seen as often as its rows were multiplied, times its weight.
         let seen_positive = probability * weights.0 * after.0 as f64 / before.0 as f64;
         let seen_negative = (1.0 - probability) * weights.1 * after.1 as f64 / before.1 as f64;
-        let calibrator = Calibrator::new(CalibrationMethod::Prior, shift);
+        let calibrator = Calibrator::Prior { inverse: LossInverse::Identity, log_odds: shift.log_odds };
         let corrected = calibrator.probability((seen_positive / seen_negative).ln());
         prop_assert!((corrected - probability).abs() < 1e-12);
     }

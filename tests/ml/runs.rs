@@ -43,7 +43,7 @@ fn a_dataset_and_nothing_else_gives_a_sound_model() {
 #[test]
 fn a_model_answers_the_same_to_the_last_bit_after_it_was_stored() {
     for request in [
-        json!({"model": {"type": "mlp", "hidden_layers": [16], "batch_normalization": true, "activation": "gelu"}}),
+        json!({"model": {"type": "mlp", "hidden_layers": [16], "normalization": "batch", "activation": "gelu"}}),
         json!({"model": {"type": "logistic"}, "regularization": {"l1": 0.001, "l2": 0.001}}),
     ] {
         let data = read_csv(GERMAN_CREDIT);

@@ -29,9 +29,8 @@ fn epoch(epoch: usize) -> EpochLog {
         train_loss: Some(0.1 + 0.2),
         penalty: None,
         validation_loss: Some(1.0 / 3.0),
-        validation_average_precision: None,
-        validation_roc_auc: None,
         learning_rate: 0.001,
+        ..EpochLog::default()
     }
 }
 
@@ -52,7 +51,7 @@ async fn a_heartbeat_prolongs_and_publishes(engine: Engine) {
     let (job, lease) = test.running().await;
     test.clock.advance(LEASE / 2.0);
     let timings = vec![PhaseSeconds { phase: Phase::Loading, seconds: 0.1 }];
-    let news = vec![News::Phase(Phase::Training), News::Epoch(epoch(1)), News::Epoch(epoch(2))];
+    let news = vec![News::Phase(Phase::Training), News::Epoch(Box::new(epoch(1))), News::Epoch(Box::new(epoch(2)))];
     let beat = Beat { progress: 0.305, news, timings: timings.clone() };
     let held = test.store.heartbeat(&lease, LEASE, &beat).await.unwrap();
     let renewed = Lease { expires_at: test.store.clock().now().plus_seconds(LEASE), ..lease };
@@ -75,7 +74,7 @@ async fn a_heartbeat_prolongs_and_publishes(engine: Engine) {
     );
     assert_eq!(test.store.events(job.id, 4, 1).await.unwrap().len(), 1);
     // Told again because the answer was lost, and within the same hundredth: nothing new.
-    let again = Beat { progress: 0.309, news: vec![News::Epoch(epoch(2))], timings: vec![] };
+    let again = Beat { progress: 0.309, news: vec![News::Epoch(Box::new(epoch(2)))], timings: vec![] };
     test.store.heartbeat(&lease, LEASE, &again).await.unwrap();
     assert_eq!(all_events(&test, &lease).await.len(), 6);
 }
@@ -84,7 +83,7 @@ async fn progress_never_falls_over_attempts(engine: Engine) {
     let test = TestStore::new(engine).await;
     let (job, lease) = test.running().await;
     test.store.heartbeat(&lease, LEASE, &progress(0.6)).await.unwrap();
-    let epochs = Beat { news: vec![News::Epoch(epoch(1))], ..progress(f64::NAN) };
+    let epochs = Beat { news: vec![News::Epoch(Box::new(epoch(1)))], ..progress(f64::NAN) };
     test.store.heartbeat(&lease, LEASE, &epochs).await.unwrap();
     test.clock.advance(LEASE);
     test.store.expire_leases().await.unwrap();
@@ -104,7 +103,7 @@ async fn an_old_token_writes_nothing(engine: Engine) {
     test.store.expire_leases().await.unwrap();
     let (before, _) = test.store.claim(LEASE).await.unwrap().unwrap();
     let events = all_events(&test, &old).await;
-    let beat = Beat { progress: 0.9, news: vec![News::Epoch(epoch(1))], timings: vec![] };
+    let beat = Beat { progress: 0.9, news: vec![News::Epoch(Box::new(epoch(1)))], timings: vec![] };
     assert_eq!(test.store.heartbeat(&old, LEASE, &beat).await.unwrap(), Heartbeat::Lost);
     let model = test.new_model("late").await;
     assert_eq!(test.store.finish(&old, model, &[]).await.unwrap(), Finish::LostLease);
@@ -192,7 +191,11 @@ async fn events_have_no_gaps_under_concurrency(engine: Engine) {
     let beats = (1..=20).map(|number| {
         let store = test.store.clone();
         tokio::spawn(async move {
-            let beat = Beat { progress: number as f64 / 25.0, news: vec![News::Epoch(epoch(number))], timings: vec![] };
+            let beat = Beat {
+                progress: number as f64 / 25.0,
+                news: vec![News::Epoch(Box::new(epoch(number)))],
+                timings: vec![],
+            };
             store.heartbeat(&lease, LEASE, &beat).await.unwrap()
         })
     });

@@ -1,12 +1,14 @@
 //! From what a model says to a probability that can be believed.
 
+mod inverse;
+mod platt;
 mod prior;
 
+pub use inverse::LossInverse;
+pub use platt::fit_platt;
 pub use prior::{PriorError, PriorShift};
 
 use serde::{Deserialize, Serialize};
-
-use super::config::CalibrationMethod;
 
 /// Turns a model's logits into probabilities of the positive class. Part of the stored model. Every calibrator
 /// is a rising function of the logit, so that no ranking metric changes.
@@ -15,24 +17,25 @@ use super::config::CalibrationMethod;
 pub enum Calibrator {
     /// The sigmoid of the logit.
     None,
-    /// The sigmoid of the logit minus a known shift; see [`PriorShift`].
-    Prior { log_odds: f64 },
+    /// What the loss did to the logit is undone, then the sigmoid is taken of it minus a known shift; see
+    /// [`LossInverse`] and [`PriorShift`].
+    Prior { inverse: LossInverse, log_odds: f64 },
+    /// The sigmoid of `slope · z + intercept`; see [`fit_platt`].
+    Platt { slope: f64, intercept: f64 },
 }
 
 impl Calibrator {
-    /// The calibrator that a job asks for, where training shifted the log-odds by `shift`.
-    pub fn new(method: CalibrationMethod, shift: PriorShift) -> Self {
-        match method {
-            CalibrationMethod::None => Calibrator::None,
-            CalibrationMethod::Prior => Calibrator::Prior { log_odds: shift.log_odds },
-        }
-    }
-
     /// The probability of the positive class, in `0..=1`; NaN for NaN.
     pub fn probability(&self, logit: f64) -> f64 {
+        sigmoid(self.natural(logit))
+    }
+
+    /// The log-odds of the probability.
+    pub fn natural(&self, logit: f64) -> f64 {
         match self {
-            Calibrator::None => sigmoid(logit),
-            Calibrator::Prior { log_odds } => sigmoid(logit - log_odds),
+            Calibrator::None => logit,
+            Calibrator::Prior { inverse, log_odds } => inverse.natural(logit) - log_odds,
+            Calibrator::Platt { slope, intercept } => slope * logit + intercept,
         }
     }
 
@@ -40,7 +43,8 @@ impl Calibrator {
     pub fn is_valid(&self) -> bool {
         match self {
             Calibrator::None => true,
-            Calibrator::Prior { log_odds } => log_odds.is_finite(),
+            Calibrator::Prior { inverse, log_odds } => log_odds.is_finite() && inverse.is_valid(),
+            Calibrator::Platt { slope, intercept } => *slope > 0.0 && slope.is_finite() && intercept.is_finite(),
         }
     }
 
@@ -73,7 +77,12 @@ mod tests {
 
     #[test]
     fn a_calibrator_survives_its_json() {
-        for calibrator in [Calibrator::None, Calibrator::Prior { log_odds: 4.6 }] {
+        for calibrator in [
+            Calibrator::None,
+            Calibrator::Prior { inverse: LossInverse::Identity, log_odds: 4.6 },
+            Calibrator::Prior { inverse: LossInverse::Focal { gamma: 2.0, alpha: 0.25 }, log_odds: 0.0 },
+            Calibrator::Platt { slope: 0.5, intercept: -1.0 },
+        ] {
             let text = serde_json::to_string(&calibrator).unwrap();
             assert_eq!(serde_json::from_str::<Calibrator>(&text).unwrap(), calibrator);
         }

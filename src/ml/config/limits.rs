@@ -12,6 +12,7 @@ pub struct ConfigLimits {
     pub max_resample_steps: usize,
     pub max_bootstrap: usize,
     pub max_k_neighbors: usize,
+    pub max_members: usize,
 }
 
 impl ConfigLimits {
@@ -24,5 +25,6 @@ impl ConfigLimits {
         max_resample_steps: 8,
         max_bootstrap: 10_000,
         max_k_neighbors: 1_000,
+        max_members: 50,
     };
 }

@@ -5,10 +5,12 @@
 //! so that a stored job says exactly what it did.
 
 mod check;
+mod learning;
 mod limits;
 mod reader;
 
 pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, label_text};
+pub use learning::*;
 pub use limits::ConfigLimits;
 pub use reader::{FieldError, ObjectReader, Range};
 
@@ -23,6 +25,8 @@ pub struct TrainConfig {
     pub positive_label: String,
     /// Columns that are not used as features.
     pub exclude: Vec<String>,
+    /// A numeric column that says how much each training row counts in the loss; never a feature.
+    pub sample_weight: Option<String>,
     pub split: Split,
     pub preprocess: Preprocess,
     /// Applied in this order to the training rows only.
@@ -250,130 +254,16 @@ pub enum ModelConfig {
         tolerance: f64,
         max_iterations: usize,
     },
-    Mlp {
-        /// Units per hidden layer, from the input on.
-        hidden_layers: Vec<usize>,
-        activation: Activation,
-        /// The chance that a hidden unit is left out of a training step.
-        dropout: f64,
-        batch_normalization: bool,
-        initializer: Initializer,
-        /// Start the output bias at the log-odds of the rows as trained, so that the first loss is the entropy
-        /// of the prevalence and no epoch is spent on learning it.
-        prior_bias: bool,
-    },
+    Mlp(MlpConfig),
 }
 
 impl ModelConfig {
     pub fn name(&self) -> &'static str {
         match self {
             ModelConfig::Logistic { .. } => "logistic",
-            ModelConfig::Mlp { .. } => "mlp",
+            ModelConfig::Mlp(_) => "mlp",
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    Relu,
-    LeakyRelu,
-    Gelu,
-    Selu,
-    Tanh,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Initializer {
-    HeNormal,
-    HeUniform,
-    GlorotNormal,
-    GlorotUniform,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Loss {
-    /// Binary cross-entropy on logits.
-    Bce { class_weight: Option<ClassWeight> },
-}
-
-/// Weighs classes, never positions in a batch. The loss of a batch is divided by the sum of its weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum ClassWeight {
-    /// N / (2 N_c) over the rows as trained.
-    Balanced(BalancedTag),
-    /// One weight for each of the two labels.
-    PerLabel(std::collections::BTreeMap<String, f64>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BalancedTag {
-    Balanced,
-}
-
-/// The penalty `l1 * sum|w| + l2 * sum w^2` is added to the mean loss of a batch; biases and
-/// batch-normalization parameters are exempt. Keras' `L1L2(l1, l2)` is the same; PyTorch's SGD `weight_decay` is
-/// `2 * l2`; scikit-learn's `LogisticRegression` has `l2 = (1 - l1_ratio) / (2 C n)` and `l1 = l1_ratio / (C n)`
-/// for n training rows; its `MLPClassifier` has `l2 = alpha / (2 batch_size)`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Regularization {
-    pub l1: f64,
-    pub l2: f64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Optimizer {
-    Adam {
-        learning_rate: f64,
-        beta_1: f64,
-        beta_2: f64,
-        epsilon: f64,
-    },
-    /// Decoupled weight decay: `w -= learning_rate * weight_decay * w` before each Adam step.
-    Adamw {
-        learning_rate: f64,
-        beta_1: f64,
-        beta_2: f64,
-        epsilon: f64,
-        weight_decay: f64,
-    },
-    Sgd {
-        learning_rate: f64,
-        momentum: f64,
-        nesterov: bool,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Training {
-    /// At most this many passes over the training rows.
-    pub epochs: usize,
-    pub batch_size: usize,
-    /// `null`: run all epochs and keep the last weights.
-    pub early_stopping: Option<EarlyStopping>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EarlyStopping {
-    pub monitor: Monitor,
-    /// Stop after this many epochs without an improvement.
-    pub patience: usize,
-    /// A smaller change is not an improvement.
-    pub min_delta: f64,
-    /// Go back to the weights of the best epoch.
-    pub restore_best: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Monitor {
-    ValidationLoss,
-    ValidationAveragePrecision,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -385,8 +275,10 @@ pub struct Calibration {
 #[serde(rename_all = "snake_case")]
 pub enum CalibrationMethod {
     None,
-    /// Undoes exactly the shift in log-odds that resampling and class weights made.
+    /// Undoes exactly the shift in log-odds that resampling, class weights and the loss made.
     Prior,
+    /// A logistic regression on the logit, fitted on validation rows (Platt 1999).
+    Platt,
 }
 
 /// How the threshold on the probability is chosen, on validation rows. Predict positive iff

@@ -14,7 +14,7 @@ use crate::ml::calibrate::Calibrator;
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
 use crate::ml::logistic::FittedLogistic;
-use crate::ml::nn::{Network, NetworkShape, TensorError};
+use crate::ml::nn::{Ensemble, Network, NetworkShape, TensorError};
 use crate::ml::preprocess::{FittedPreprocessor, PreprocessError};
 
 /// Larger artifacts are refused before they are read.
@@ -58,6 +58,8 @@ struct Manifest {
     missing_markers: Vec<String>,
     predictor: PredictorKind,
     network: Option<NetworkShape>,
+    /// Networks of that shape.
+    members: Option<usize>,
     calibrator: Calibrator,
     preprocessor: FittedPreprocessor,
 }
@@ -80,7 +82,11 @@ impl Model {
             },
             network: match &self.predictor {
                 Predictor::Logistic(_) => None,
-                Predictor::Mlp(network) => Some(network.shape()),
+                Predictor::Mlp(ensemble) => Some(ensemble.first().shape().clone()),
+            },
+            members: match &self.predictor {
+                Predictor::Logistic(_) => None,
+                Predictor::Mlp(ensemble) => Some(ensemble.len()),
             },
             calibrator: self.calibrator,
             preprocessor: self.preprocessor.clone(),
@@ -126,7 +132,7 @@ impl Model {
         let features = self.preprocessor.feature_names().len();
         let inputs = match &self.predictor {
             Predictor::Logistic(logistic) => logistic.weights.len(),
-            Predictor::Mlp(network) => network.shape().inputs,
+            Predictor::Mlp(ensemble) => ensemble.first().inputs(),
         };
         if inputs != features {
             return inconsistent(format!("{features} features for a predictor of {inputs} inputs"));
@@ -149,11 +155,12 @@ impl Model {
                 RawTensor::f64(LOGISTIC_WEIGHT, vec![logistic.weights.len()], &logistic.weights),
                 RawTensor::f64(LOGISTIC_INTERCEPT, vec![1], &[logistic.intercept]),
             ],
-            Predictor::Mlp(network) => network
-                .tensors()
-                .into_iter()
-                .map(|(name, shape, values)| RawTensor {
-                    name,
+            Predictor::Mlp(ensemble) => ensemble
+                .members()
+                .enumerate()
+                .flat_map(|(member, network)| network.tensors().into_iter().map(move |tensor| (member, tensor)))
+                .map(|(member, (name, shape, values))| RawTensor {
+                    name: format!("member.{member}.{name}"),
                     dtype: Dtype::F32,
                     shape,
                     bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
@@ -191,8 +198,8 @@ fn read_manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
 }
 
 fn read_predictor(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Predictor, ArtifactError> {
-    match (manifest.predictor, &manifest.network) {
-        (PredictorKind::Logistic, None) => {
+    match (manifest.predictor, &manifest.network, manifest.members) {
+        (PredictorKind::Logistic, None, None) => {
             let weights = read_f64(tensors, LOGISTIC_WEIGHT)?;
             let intercept = read_f64(tensors, LOGISTIC_INTERCEPT)?;
             let [intercept] = intercept.as_slice() else {
@@ -200,12 +207,17 @@ fn read_predictor(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Pred
             };
             Ok(Predictor::Logistic(FittedLogistic::from_parameters(weights, *intercept)))
         }
-        (PredictorKind::Mlp, Some(shape)) => {
-            let lookup = |name: &str| read_f32(tensors, name);
-            Network::from_tensors(shape, &lookup).map(Predictor::Mlp).map_err(ArtifactError::Network)
+        (PredictorKind::Mlp, Some(shape), Some(members @ 1..)) => {
+            let member = |index: usize| {
+                let lookup = |name: &str| read_f32(tensors, &format!("member.{index}.{name}"));
+                Network::from_tensors(shape, &lookup).map_err(ArtifactError::Network)
+            };
+            // A claimed number of members costs nothing: the first that is missing ends the reading.
+            let others = (1..members).map(member).collect::<Result<Vec<_>, _>>()?;
+            Ok(Predictor::Mlp(Ensemble::new(member(0)?, others)))
         }
-        (PredictorKind::Logistic, Some(_)) | (PredictorKind::Mlp, None) => Err(ArtifactError::Inconsistent {
-            detail: "a network's shape belongs to an mlp and to nothing else".to_owned(),
+        _ => Err(ArtifactError::Inconsistent {
+            detail: "a network's shape and members belong to an mlp and to nothing else".to_owned(),
         }),
     }
 }

@@ -9,7 +9,7 @@ use super::calibrate::Calibrator;
 use super::config::{Regularization, ThresholdRule};
 use super::labels::ClassNames;
 use super::logistic::FittedLogistic;
-use super::nn::{Network, penalty};
+use super::nn::Ensemble;
 use super::preprocess::{FittedPreprocessor, InputColumn, PreprocessError};
 use super::table::Table;
 
@@ -33,7 +33,7 @@ pub struct Model {
 #[derive(Debug, Clone)]
 pub enum Predictor {
     Logistic(FittedLogistic),
-    Mlp(Network),
+    Mlp(Ensemble),
 }
 
 /// The kind of a predictor, as the manifest names it.
@@ -49,7 +49,7 @@ impl Predictor {
     pub fn logits(&self, features: &Array2<f64>) -> Vec<f64> {
         match self {
             Predictor::Logistic(logistic) => logistic.logits(features),
-            Predictor::Mlp(network) => network.logits(features),
+            Predictor::Mlp(ensemble) => ensemble.logits(features),
         }
     }
 
@@ -66,7 +66,7 @@ impl Predictor {
                 let square: f64 = logistic.weights.iter().map(|weight| weight * weight).sum();
                 l1 * absolute + l2 * square
             }
-            Predictor::Mlp(network) => penalty::value(&Regularization { l1, l2 }, network),
+            Predictor::Mlp(ensemble) => ensemble.penalty(&Regularization { l1, l2 }),
         };
         penalty.is_finite().then_some(penalty)
     }
@@ -91,7 +91,7 @@ impl Model {
     pub fn size_bytes(&self) -> usize {
         let weights = match &self.predictor {
             Predictor::Logistic(logistic) => logistic.weights.len() * 8,
-            Predictor::Mlp(network) => network.tensors().iter().map(|(_, _, values)| values.len() * 4).sum(),
+            Predictor::Mlp(ensemble) => ensemble.members().map(|network| network.parameters().len() * 4).sum(),
         };
         let columns = self.preprocessor.feature_names().iter().map(|name| name.len() + 64).sum::<usize>();
         weights + columns + 4096

@@ -1,6 +1,6 @@
 //! Early stopping: when to end training, and which epoch was best.
 
-use crate::ml::config::{EarlyStopping, Monitor};
+use crate::ml::config::EarlyStopping;
 
 /// What an epoch meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,10 @@ impl EarlyStopper {
     ///
     /// The first number improves; a later one does if it beats the best by more than `min_delta`. NaN never
     /// improves, and as the first value it does not stand in the way of those after it. `None`, a value that is
-    /// undefined on these rows, is no epoch without improvement: there is nothing to be impatient about.
+    /// undefined on these rows, is no epoch without improvement: there is nothing to be impatient about. Nor is an
+    /// epoch before `start_from_epoch`.
     pub fn observe(&mut self, epoch: usize, value: Option<f64>) -> Verdict {
-        let Some(value) = value else { return Verdict::Waiting };
+        let Some(value) = value.filter(|_| epoch >= self.config.start_from_epoch) else { return Verdict::Waiting };
         if self.improves(value) {
             (self.best, self.best_epoch, self.waited) = (Some(value), Some(epoch), 0);
             return Verdict::Improved;
@@ -48,9 +49,10 @@ impl EarlyStopper {
 
     fn improves(&self, value: f64) -> bool {
         let Some(best) = self.best else { return !value.is_nan() };
-        match self.config.monitor {
-            Monitor::ValidationLoss => value < best - self.config.min_delta,
-            Monitor::ValidationAveragePrecision => value > best + self.config.min_delta,
+        if self.config.monitor.falls() {
+            value < best - self.config.min_delta
+        } else {
+            value > best + self.config.min_delta
         }
     }
 }
@@ -58,9 +60,11 @@ impl EarlyStopper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::config::Monitor;
 
     fn verdicts(monitor: Monitor, min_delta: f64, values: &[f64]) -> (Vec<Verdict>, Option<usize>) {
-        let mut stopper = EarlyStopper::new(&EarlyStopping { monitor, patience: 2, min_delta, restore_best: true });
+        let config = EarlyStopping { monitor, patience: 2, min_delta, restore_best: true, start_from_epoch: 1 };
+        let mut stopper = EarlyStopper::new(&config);
         let verdicts = values.iter().enumerate().map(|(i, &value)| stopper.observe(i + 1, Some(value))).collect();
         (verdicts, stopper.best_epoch())
     }
@@ -89,10 +93,34 @@ mod tests {
 
     #[test]
     fn an_undefined_value_neither_improves_nor_costs_patience() {
-        let config =
-            EarlyStopping { monitor: Monitor::ValidationLoss, patience: 1, min_delta: 0.0, restore_best: true };
+        let config = EarlyStopping {
+            monitor: Monitor::ValidationLoss,
+            patience: 1,
+            min_delta: 0.0,
+            restore_best: true,
+            start_from_epoch: 1,
+        };
         let mut stopper = EarlyStopper::new(&config);
         assert!((1..50).all(|epoch| stopper.observe(epoch, None) == Waiting));
         assert_eq!(stopper.best_epoch(), None);
+    }
+
+    #[test]
+    fn epochs_before_the_start_neither_improve_nor_cost_patience() {
+        let config = EarlyStopping {
+            monitor: Monitor::ValidationLoss,
+            patience: 1,
+            min_delta: 0.0,
+            restore_best: true,
+            start_from_epoch: 4,
+        };
+        let mut stopper = EarlyStopper::new(&config);
+        let verdicts: Vec<Verdict> = [0.1, 0.5, 0.2, 0.9, 0.8, 0.85]
+            .iter()
+            .zip(1..)
+            .map(|(&loss, epoch)| stopper.observe(epoch, Some(loss)))
+            .collect();
+        assert_eq!(verdicts, [Waiting, Waiting, Waiting, Improved, Improved, Stop]);
+        assert_eq!(stopper.best_epoch(), Some(5));
     }
 }

@@ -1,29 +1,34 @@
-//! The multilayer perceptron: affine layers, each with optional batch normalization, an activation and dropout,
-//! and one logit at the end.
+//! The multilayer perceptron: affine layers, each with optional normalization, an activation, dropout and a
+//! residual connection, and one logit at the end.
 //!
-//! A [`Network`] holds weights and nothing else. Its gradient is another [`Network`] of the same shape, so that
-//! an optimizer, a penalty or a snapshot is a walk over two networks side by side. What a training step needs
-//! besides (activations, slopes, dropout) is in [`pass::Pass`], allocated once and reused for every batch.
+//! A [`Network`] holds weights and nothing else, in one flat buffer whose places its [`layout::Layout`] knows. Its
+//! gradient and what an optimizer remembers are buffers of the same layout, so that a step, a penalty or a snapshot
+//! is one pass over contiguous memory. What a training step needs besides (activations, slopes) is in
+//! [`pass::Pass`], allocated once and reused for every batch.
 //!
-//! Arithmetic is f32 on one thread, in a fixed order: the same seed gives the same bytes. Losses and statistics
-//! are summed in f64.
+//! Arithmetic is f32 in a fixed order, by the loops of [`super::kernel`]: the same seed gives the same bytes.
+//! Losses and statistics are summed in f64.
 
-pub mod activation;
-pub mod batch_norm;
+pub mod averaging;
 pub mod batches;
-pub mod dense;
-pub mod dropout;
+pub mod curves;
 pub mod early_stop;
+pub mod ensemble;
 pub mod inference;
 pub mod init;
+pub mod layout;
 pub mod loss;
 pub mod network;
-pub mod optim;
+mod normalization;
+pub mod optimizer;
 pub mod pass;
-pub mod penalty;
+pub mod rows;
+pub mod schedule;
 pub mod tensors;
 pub mod trainer;
 
-pub use network::{Network, NetworkShape};
+pub use ensemble::{Ensemble, TrainedEnsemble, train_ensemble};
+pub use layout::NetworkShape;
+pub use network::Network;
 pub use tensors::TensorError;
 pub use trainer::{MlpTask, NetworkError, TrainedNetwork, train};

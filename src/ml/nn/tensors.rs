@@ -1,10 +1,10 @@
 //! A network as named tensors, as artifacts store it.
 
-use ndarray::{Array1, Array2};
+use std::sync::Arc;
 
-use super::batch_norm::BatchNorm;
-use super::dense::Dense;
-use super::network::{Hidden, Network, NetworkShape, flat};
+use super::layout::{NetworkShape, ParameterKind, TensorPlace};
+use super::network::Network;
+use crate::ml::kernel::stride;
 
 /// A stored tensor: its shape and its values in row-major order.
 pub type Tensor = (Vec<usize>, Vec<f32>);
@@ -28,17 +28,12 @@ pub enum TensorError {
 
 impl Network {
     /// Every tensor that prediction needs: name, shape, values in row-major order. Layers count from 0 at the
-    /// input; weights are `(outputs, inputs)`.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[f32])> {
-        let mut tensors = Vec::new();
-        for (index, layer) in self.hidden.iter().enumerate() {
-            push_dense(&mut tensors, &format!("hidden.{index}"), &layer.dense);
-            if let Some(norm) = &layer.batch_norm {
-                push_norm(&mut tensors, &format!("hidden.{index}.batch_norm"), norm);
-            }
-        }
-        push_dense(&mut tensors, "output", &self.output);
-        tensors
+    /// input; weights are `(outputs, inputs)`, as PyTorch's `Linear` has them.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let layout = self.layout();
+        let trained = layout.tensors().iter().map(|place| (place, self.parameters()));
+        let running = layout.running().iter().map(|place| (place, &*self.statistics));
+        trained.chain(running).map(|(place, from)| write(place, &from[place.range.clone()])).collect()
     }
 
     /// The network of the given shape whose tensors `lookup` finds by name.
@@ -50,70 +45,70 @@ impl Network {
         if let Some(layer) = widths.iter().position(|&width| width == 0) {
             return Err(TensorError::EmptyLayer { layer, found: 0 });
         }
-        let mut hidden = Vec::new();
+        // Sizes are only claimed so far: nothing is allocated by them until the tensors turned out to be as large.
         for (index, pair) in widths.windows(2).enumerate() {
             let &[inputs, units] = pair else { continue };
-            let name = format!("hidden.{index}");
-            let dense = read_dense(lookup, &name, inputs, units)?;
-            let batch_norm = shape
-                .batch_normalization
-                .then(|| read_norm(lookup, &format!("{name}.batch_norm"), units))
-                .transpose()?;
-            hidden.push(Hidden { dense, batch_norm });
+            read(lookup, &format!("hidden.{index}.weight"), &[units, inputs])?;
         }
-        let output = read_dense(lookup, "output", widths.last().copied().unwrap_or(shape.inputs), 1)?;
-        Ok(Network { activation: shape.activation, hidden, output })
+        read(lookup, "output.weight", &[1, widths.last().copied().unwrap_or(shape.inputs)])?;
+        let mut network = Network::zeros(shape);
+        let layout = Arc::clone(network.layout());
+        for place in layout.tensors() {
+            fill(place, &read(lookup, &place.name, &stored_shape(place))?, &mut network.parameters);
+        }
+        for place in layout.running() {
+            let values = read(lookup, &place.name, &stored_shape(place))?;
+            let negative = values.iter().position(|&value| value < 0.0);
+            if let Some(index) = negative.filter(|_| place.name.ends_with("variance")) {
+                return Err(TensorError::NegativeVariance { name: place.name.clone(), index });
+            }
+            fill(place, &values, &mut network.statistics);
+        }
+        Ok(network)
     }
 }
 
-fn push_dense<'a>(tensors: &mut Vec<(String, Vec<usize>, &'a [f32])>, name: &str, dense: &'a Dense) {
-    tensors.push((format!("{name}.weight"), dense.weight.shape().to_vec(), flat(dense.weight.as_slice())));
-    tensors.push((format!("{name}.bias"), dense.bias.shape().to_vec(), flat(dense.bias.as_slice())));
+/// Matrices are stored transposed, everything else as a vector.
+fn stored_shape(place: &TensorPlace) -> Vec<usize> {
+    if is_output(place) {
+        vec![1, place.columns]
+    } else if place.kind == ParameterKind::Weight {
+        vec![place.columns, place.rows]
+    } else {
+        vec![place.columns]
+    }
 }
 
-fn push_norm<'a>(tensors: &mut Vec<(String, Vec<usize>, &'a [f32])>, name: &str, norm: &'a BatchNorm) {
-    for (part, values) in [
-        ("scale", &norm.scale),
-        ("shift", &norm.shift),
-        ("running_mean", &norm.running_mean),
-        ("running_variance", &norm.running_variance),
-    ] {
-        tensors.push((format!("{name}.{part}"), values.shape().to_vec(), flat(values.as_slice())));
+/// The output's weights are one row as they are.
+fn is_output(place: &TensorPlace) -> bool {
+    place.name == "output.weight"
+}
+
+fn write(place: &TensorPlace, from: &[f32]) -> (String, Vec<usize>, Vec<f32>) {
+    let stride = stride(place.columns);
+    let cell = |row: usize, column: usize| from[row * stride + column];
+    let values = if is_output(place) {
+        (0..place.columns).map(|column| cell(0, column)).collect()
+    } else {
+        (0..place.columns)
+            .flat_map(|column| (0..place.rows).map(move |row| (row, column)))
+            .map(|(r, c)| cell(r, c))
+            .collect()
+    };
+    (place.name.clone(), stored_shape(place), values)
+}
+
+/// The reverse of [`write`], for values whose number was checked.
+fn fill(place: &TensorPlace, values: &[f32], to: &mut [f32]) {
+    let stride = stride(place.columns);
+    let rows = if is_output(place) { 1 } else { place.rows };
+    for (index, &value) in values.iter().enumerate() {
+        let (column, row) = (index / rows, index % rows);
+        to[place.range.start + row * stride + column] = value;
     }
 }
 
 type Lookup<'a> = dyn Fn(&str) -> Option<Tensor> + 'a;
-
-fn read_dense(lookup: &Lookup<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Dense, TensorError> {
-    let weight_name = format!("{name}.weight");
-    let values = read(lookup, &weight_name, &[outputs, inputs])?;
-    let found = values.len();
-    let expected = outputs.saturating_mul(inputs);
-    let weight = Array2::from_shape_vec((outputs, inputs), values).map_err(|_| TensorError::Length {
-        name: weight_name,
-        expected,
-        found,
-    })?;
-    Ok(Dense { weight, bias: read_vector(lookup, &format!("{name}.bias"), outputs)? })
-}
-
-fn read_norm(lookup: &Lookup<'_>, name: &str, units: usize) -> Result<BatchNorm, TensorError> {
-    let variance_name = format!("{name}.running_variance");
-    let running_variance = read_vector(lookup, &variance_name, units)?;
-    if let Some(index) = running_variance.iter().position(|&variance| variance < 0.0) {
-        return Err(TensorError::NegativeVariance { name: variance_name, index });
-    }
-    Ok(BatchNorm {
-        scale: read_vector(lookup, &format!("{name}.scale"), units)?,
-        shift: read_vector(lookup, &format!("{name}.shift"), units)?,
-        running_mean: read_vector(lookup, &format!("{name}.running_mean"), units)?,
-        running_variance,
-    })
-}
-
-fn read_vector(lookup: &Lookup<'_>, name: &str, length: usize) -> Result<Array1<f32>, TensorError> {
-    read(lookup, name, &[length]).map(Array1::from_vec)
-}
 
 /// Values of exactly the expected shape, all finite. Nothing is allocated from a shape that the caller merely
 /// claims.
@@ -135,7 +130,7 @@ fn read(lookup: &Lookup<'_>, name: &str, expected: &[usize]) -> Result<Vec<f32>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ml::config::{Activation, Initializer};
+    use crate::ml::config::{Activation, Initializer, Normalization};
     use crate::ml::seed::Seed;
     use std::collections::BTreeMap;
 
@@ -143,24 +138,25 @@ mod tests {
         let shape = NetworkShape {
             inputs: 3,
             hidden_layers: vec![4, 2],
-            activation: Activation::Selu,
-            batch_normalization: true,
+            activation: Activation::Prelu,
+            normalization: Normalization::Batch,
+            residual: false,
         };
         let network = Network::initialized(&shape, Initializer::HeNormal, Some(-2.0), Seed(5));
-        let tensors = network.tensors().into_iter().map(|(name, shape, values)| (name, (shape, values.to_vec())));
+        let tensors = network.tensors().into_iter().map(|(name, shape, values)| (name, (shape, values)));
         let tensors = tensors.collect();
         (network, tensors)
     }
 
     fn read(network: &Network, tensors: &BTreeMap<String, Tensor>) -> Result<Network, TensorError> {
-        Network::from_tensors(&network.shape(), &|name| tensors.get(name).cloned())
+        Network::from_tensors(network.shape(), &|name| tensors.get(name).cloned())
     }
 
     #[test]
     fn a_network_comes_back_from_its_tensors() {
         let (network, tensors) = stored();
         assert_eq!(tensors["hidden.1.weight"].0, [2, 4]);
-        assert_eq!(tensors.len(), 2 * 6 + 2);
+        assert_eq!(tensors.len(), 2 * 7 + 2);
         assert_eq!(read(&network, &tensors), Ok(network));
     }
 
@@ -187,12 +183,12 @@ mod tests {
             change("output.weight", Some((vec![1, 2], vec![0.0, f32::INFINITY]))),
             TensorError::NotFinite { name: name(), index: 1 }
         );
-        let variance = "hidden.1.batch_norm.running_variance";
+        let variance = "hidden.1.norm.running_variance";
         assert_eq!(
             change(variance, Some((vec![2], vec![1.0, -1.0]))),
             TensorError::NegativeVariance { name: variance.to_owned(), index: 1 }
         );
-        let huge = NetworkShape { inputs: usize::MAX, ..network.shape() };
+        let huge = NetworkShape { inputs: usize::MAX, ..network.shape().clone() };
         assert!(Network::from_tensors(&huge, &|name| tensors.get(name).cloned()).is_err());
     }
 }

@@ -2,34 +2,43 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array2, s};
+use ndarray::ArrayViewMut2;
+use ndarray::ShapeBuilder;
 
+use super::averaging::Averager;
 use super::batches::Batches;
+use super::curves::{Scored, dead_share, layer_logs};
 use super::early_stop::{EarlyStopper, Verdict};
-use super::loss::{batch_loss, mean_loss};
-use super::network::{Network, NetworkShape};
-use super::optim::OptimizerState;
-use super::pass::Pass;
-use super::{init, penalty};
+use super::inference::Scorer;
+use super::init;
+use super::layout::NetworkShape;
+use super::loss::LossFunction;
+use super::network::Network;
+use super::optimizer::OptimizerState;
+use super::pass::{Batch, Pass};
+use super::rows::Rows;
+use super::schedule::RateSchedule;
 use crate::ml::augment::Augmenter;
-use crate::ml::config::{AugmentStep, ModelConfig, Monitor, Optimizer, Regularization, Training};
+use crate::ml::calibrate::Calibrator;
+use crate::ml::config::{AugmentStep, Loss, MlpConfig, Normalization, Optimizer, Regularization, Training};
+use crate::ml::kernel::{Buffer, l1_and_squares};
 use crate::ml::labels::ClassWeights;
-use crate::ml::metrics::{average_precision, roc_auc};
 use crate::ml::observe::{EpochLog, Stop, StoppedBy, TrainObserver};
 use crate::ml::seed::{Rng, Seed};
 use crate::ml::sets::{EvalSet, TrainSet};
 
 /// Validation rows scored between two questions to the observer.
-const VALIDATION_BLOCK: usize = 4096;
+const VALIDATION_BLOCK: usize = 1024;
 
 /// What to train a network on, and how.
+#[derive(Clone, Copy)]
 pub struct MlpTask<'a> {
     /// The rows as resampled.
     pub train: &'a TrainSet,
     /// For the learning curve and early stopping; may be empty.
     pub validation: &'a EvalSet,
-    /// Must be [`ModelConfig::Mlp`].
-    pub model: &'a ModelConfig,
+    pub model: &'a MlpConfig,
+    pub loss: &'a Loss,
     pub class_weights: ClassWeights,
     pub regularization: &'a Regularization,
     pub optimizer: &'a Optimizer,
@@ -39,10 +48,10 @@ pub struct MlpTask<'a> {
     pub noise_scale: &'a [f64],
     /// Which class was rarer before resampling; what `classes: minority` of an augmentation means.
     pub minority_is_positive: bool,
-    /// How far resampling and class weights raise the log-odds over those of the natural rows. Validation logits
-    /// are lowered by it before the validation loss is taken: without that the loss at the natural prevalence
-    /// gets worse while a weighted network learns, and early stopping keeps its first epoch.
-    pub prior_shift: f64,
+    /// From logits to natural log-odds, for the validation loss: resampling and weights raise the log-odds, and
+    /// without a correction the loss at the natural prevalence gets worse while a weighted network learns, and
+    /// early stopping keeps its first epoch.
+    pub correction: Calibrator,
     pub seed: Seed,
 }
 
@@ -72,8 +81,6 @@ pub enum NetworkError {
     OneClass { positive: usize, negative: usize },
     #[error("validation rows have {validation} features where training rows have {train}")]
     UnequalFeatures { train: usize, validation: usize },
-    #[error("expected a model of type mlp, found {found}")]
-    NotAnMlp { found: &'static str },
 }
 
 /// Trains a network. The same task gives the same network, to the last bit.
@@ -82,32 +89,28 @@ pub enum NetworkError {
 /// If the observer stops it, the loss is no longer finite, or the task makes no sense; see [`NetworkError`].
 pub fn train(task: &MlpTask<'_>, observer: &mut dyn TrainObserver) -> Result<TrainedNetwork, NetworkError> {
     check(task)?;
-    let mut trainer = Trainer::new(task)?;
+    let mut trainer = Trainer::new(task);
     let mut stopper = task.training.early_stopping.as_ref().map(|config| (EarlyStopper::new(config), config));
     let mut best = None;
     let mut stopped_by = StoppedBy::Epochs;
     let mut epochs_run = 0;
     while epochs_run < task.training.epochs && stopped_by == StoppedBy::Epochs {
         epochs_run += 1;
-        let log = trainer.epoch(epochs_run, observer)?;
-        go_on(observer.epoch(&finite(log)))?;
+        let (log, scored) = trainer.epoch(epochs_run, observer)?;
+        go_on(observer.epoch(&log))?;
         let Some((stopper, config)) = &mut stopper else { continue };
-        let value = match config.monitor {
-            Monitor::ValidationLoss => log.validation_loss,
-            Monitor::ValidationAveragePrecision => log.validation_average_precision,
-        };
-        match stopper.observe(epochs_run, value) {
-            Verdict::Improved if config.restore_best => best = Some(trainer.network.clone()),
+        match stopper.observe(epochs_run, scored.monitored(config.monitor)) {
+            Verdict::Improved if config.restore_best => best = Some(trainer.present().clone()),
             Verdict::Stop => stopped_by = StoppedBy::EarlyStopping,
             Verdict::Improved | Verdict::Waiting => {}
         }
     }
     Ok(TrainedNetwork {
         best_epoch: stopper.and_then(|(stopper, _)| stopper.best_epoch()).unwrap_or(epochs_run),
-        network: best.unwrap_or(trainer.network),
+        network: best.unwrap_or_else(|| trainer.present().clone()),
         epochs_run,
         stopped_by,
-        examples_seen: epochs_run as u64 * task.train.rows() as u64,
+        examples_seen: epochs_run as u64 * trainer.batches.rows() as u64,
     })
 }
 
@@ -126,61 +129,80 @@ fn check(task: &MlpTask<'_>) -> Result<(), NetworkError> {
 /// Everything that changes while training; allocated once.
 struct Trainer<'a> {
     task: &'a MlpTask<'a>,
+    train: Rows,
+    validation: Rows,
     network: Network,
-    gradient: Network,
+    gradient: Buffer,
+    /// The weights before the last step of an epoch.
+    before: Buffer,
     pass: Pass,
+    loss: LossFunction,
     optimizer: OptimizerState,
+    schedule: RateSchedule,
+    averager: Option<Averager>,
     batches: Batches,
-    augmenter: Augmenter,
-    /// Features and labels of the batch.
-    input: Array2<f32>,
+    augmenter: Option<Augmenter>,
+    /// Features, labels and weights of the batch.
+    input: Rows,
     labels: Vec<bool>,
-    shuffle_rng: Rng,
-    dropout_rng: Rng,
+    weights: Vec<f32>,
+}
+
+/// Where an epoch's chance comes from. Each epoch has streams of its own, so that one can begin anywhere.
+struct EpochChance {
+    augment: Rng,
+    dropout: Rng,
 }
 
 impl<'a> Trainer<'a> {
-    fn new(task: &'a MlpTask<'a>) -> Result<Self, NetworkError> {
-        let ModelConfig::Mlp { hidden_layers, activation, dropout, batch_normalization, initializer, prior_bias } =
-            task.model
-        else {
-            return Err(NetworkError::NotAnMlp { found: task.model.name() });
-        };
-        let shape = NetworkShape {
-            inputs: task.train.features.ncols(),
-            hidden_layers: hidden_layers.clone(),
-            activation: *activation,
-            batch_normalization: *batch_normalization,
-        };
-        let bias = prior_bias.then(|| init::prior_log_odds(task.train.class_counts(), task.class_weights));
-        let network = Network::initialized(&shape, *initializer, bias, task.seed);
-        let minimum = if *batch_normalization { 2 } else { 1 };
-        let batches = Batches::new(task.train.rows(), task.training.batch_size, minimum);
+    fn new(task: &'a MlpTask<'a>) -> Self {
+        let training = task.training;
+        let shape = NetworkShape::of(task.model, task.train.features.ncols());
+        let minimum = if task.model.normalization == Normalization::Batch { 2 } else { 1 };
+        let batches = Batches::new(&task.train.labels, training.batch_size, training.batches, minimum);
+        let counts = batches.class_counts();
+        let bias = task.model.prior_bias.then(|| init::prior_log_odds(counts, task.class_weights));
+        let network = Network::initialized(&shape, task.model.initializer, bias, task.seed);
         let largest = batches.largest();
-        Ok(Self {
+        let augmenter = Augmenter::new(task.augment, task.noise_scale, task.minority_is_positive);
+        Self {
             task,
-            gradient: Network::zeros(&shape),
-            pass: Pass::new(&network, largest, *dropout),
-            optimizer: OptimizerState::new(task.optimizer, &network),
-            augmenter: Augmenter::new(task.augment, task.noise_scale, task.minority_is_positive),
-            input: Array2::zeros((largest, shape.inputs)),
+            train: Rows::of(&task.train.features),
+            validation: Rows::of(task.validation.features()),
+            gradient: Buffer::zeros(network.parameters().len()),
+            before: Buffer::zeros(network.parameters().len()),
+            pass: Pass::new(&network, largest, task.model.dropout),
+            loss: LossFunction::new(task.loss, counts, task.class_weights),
+            optimizer: OptimizerState::new(task.optimizer, task.regularization, training.gradient_clipping, &network),
+            schedule: RateSchedule::new(&training.schedule, training.epochs, batches.count()),
+            averager: training.weight_averaging.map(|kind| Averager::new(kind, &network)),
+            augmenter: (!task.augment.is_empty()).then_some(augmenter),
+            input: Rows::zeros(largest, shape.inputs),
             labels: Vec::with_capacity(largest),
-            shuffle_rng: task.seed.stream("shuffle"),
-            dropout_rng: task.seed.stream("dropout"),
+            weights: Vec::with_capacity(largest),
             network,
             batches,
-        })
+        }
+    }
+
+    /// The network as it would be used now: the average where weights are averaged.
+    fn present(&self) -> &Network {
+        self.averager.as_ref().and_then(Averager::average).unwrap_or(&self.network)
     }
 
     /// One pass over the training rows, then over the validation rows.
-    fn epoch(&mut self, epoch: usize, observer: &mut dyn TrainObserver) -> Result<EpochLog, NetworkError> {
-        self.batches.shuffle(&mut self.shuffle_rng);
-        let mut augment_rng = self.task.seed.derive("augment").stream(&format!("epoch {epoch}"));
+    fn epoch(&mut self, epoch: usize, observer: &mut dyn TrainObserver) -> Result<(EpochLog, Scored), NetworkError> {
+        let stream = |name: &str| self.task.seed.derive(name).stream(&format!("epoch {epoch}"));
+        self.batches.draw(&mut stream("shuffle"));
+        let mut chance = EpochChance { augment: stream("augment"), dropout: stream("dropout") };
         let batches = self.batches.count();
         let total = (self.task.training.epochs * batches) as f64;
         let mut sum = 0.0;
         for batch in 0..batches {
-            let loss = self.batch(batch, &mut augment_rng);
+            if batch + 1 == batches {
+                self.before.copy_from_slice(self.network.parameters());
+            }
+            let loss = self.batch(batch, self.schedule.factor(epoch - 1, batch), &mut chance);
             if !loss.is_finite() {
                 return Err(NetworkError::Diverged { epoch });
             }
@@ -191,22 +213,40 @@ impl<'a> Trainer<'a> {
         if !self.network.is_finite() {
             return Err(NetworkError::Diverged { epoch });
         }
-        let logits = self.validate((epoch * batches) as f64 / total, observer)?;
-        Ok(self.log(epoch, sum / self.task.train.rows() as f64, &logits))
+        let rate = self.schedule.factor(epoch - 1, batches.saturating_sub(1));
+        if let Some(averager) = &mut self.averager {
+            averager.end_epoch(epoch, &self.network);
+        }
+        let (scored, dead_units) = self.validate((epoch * batches) as f64 / total, observer)?;
+        self.schedule.end_epoch(epoch - 1, scored.loss);
+        let log = EpochLog {
+            train_loss: Some(sum / self.batches.rows() as f64),
+            learning_rate: self.task.optimizer.learning_rate() * rate,
+            ..self.log(epoch, &scored, &dead_units)
+        };
+        Ok((log, scored))
     }
 
     /// One step, unless the loss is not finite. Returns the sum of the unweighted losses of the rows.
-    fn batch(&mut self, batch: usize, augment_rng: &mut Rng) -> f64 {
+    fn batch(&mut self, batch: usize, rate: f64, chance: &mut EpochChance) -> f64 {
         let rows = self.gather(batch);
-        self.augmenter.disturb(self.input.slice_mut(s![..rows, ..]), &self.labels, augment_rng);
-        let input = self.input.slice(s![..rows, ..]);
-        self.pass.forward(&mut self.network, input, &mut self.dropout_rng);
+        let (stride, width) = (self.input.stride(), self.network.inputs());
+        if let Some(augmenter) = &self.augmenter {
+            let shape = (rows, width).strides((stride, 1));
+            if let Ok(view) = ArrayViewMut2::from_shape(shape, self.input.front_mut(rows)) {
+                augmenter.disturb(view, &self.labels, &mut chance.augment);
+            }
+        }
+        let input = Batch { values: self.input.slice(0..rows), stride, rows };
+        self.pass.forward(&mut self.network, input, &mut chance.dropout);
         let (logits, slopes) = self.pass.logits_and_slopes(rows);
-        let loss = batch_loss(logits, &self.labels, self.task.class_weights, slopes);
+        let loss = self.loss.evaluate(logits, &self.labels, &self.weights, slopes);
         if loss.sum.is_finite() {
             self.pass.backward(&self.network, input, &mut self.gradient);
-            penalty::add_gradient(self.task.regularization, &self.network, &mut self.gradient);
-            self.optimizer.step(&mut self.network, &self.gradient);
+            self.optimizer.step(&mut self.network, &mut self.gradient, rate);
+            if let Some(averager) = &mut self.averager {
+                averager.step(&self.network);
+            }
         }
         loss.sum
     }
@@ -214,48 +254,53 @@ impl<'a> Trainer<'a> {
     /// Copies the rows of a batch to the buffers; how many they are.
     fn gather(&mut self, batch: usize) -> usize {
         let rows = self.batches.get(batch);
+        self.input.gather(&self.train, rows);
+        let set = self.task.train;
         self.labels.clear();
-        for (mut to, &row) in self.input.outer_iter_mut().zip(rows) {
-            to.zip_mut_with(&self.task.train.features.row(row), |to, &from| *to = from as f32);
-            self.labels.push(self.task.train.labels.get(row).copied().unwrap_or_default());
+        self.labels.extend(rows.iter().map(|&row| set.labels.get(row as usize).copied().unwrap_or_default()));
+        self.weights.clear();
+        if let Some(weights) = &set.weights {
+            self.weights.extend(rows.iter().map(|&row| weights.get(row as usize).copied().unwrap_or(1.0)));
         }
-        self.labels.len()
+        rows.len()
     }
 
-    fn validate(&self, fraction: f64, observer: &mut dyn TrainObserver) -> Result<Vec<f64>, NetworkError> {
-        let features = self.task.validation.features();
-        let mut logits = Vec::with_capacity(features.nrows());
-        for start in (0..features.nrows()).step_by(VALIDATION_BLOCK) {
-            let end = features.nrows().min(start + VALIDATION_BLOCK);
-            logits.extend(self.network.logits_of(features.slice(s![start..end, ..])));
+    /// Scores the validation rows; with them, the share of dead units per layer among the first of them.
+    fn validate(&self, fraction: f64, observer: &mut dyn TrainObserver) -> Result<(Scored, Vec<f64>), NetworkError> {
+        let rows = self.validation.len();
+        let mut scorer = Scorer::new(self.present(), rows.min(VALIDATION_BLOCK));
+        let mut logits = vec![0.0; rows];
+        let mut dead_units = Vec::new();
+        for (block, logits) in logits.chunks_mut(VALIDATION_BLOCK).enumerate() {
+            let start = block * VALIDATION_BLOCK;
+            let values = self.validation.slice(start..start + logits.len());
+            scorer.score(Batch { values, stride: self.validation.stride(), rows: logits.len() }, logits);
+            if block == 0 {
+                dead_units.extend(scorer.outputs(logits.len()).map(|(outputs, units)| dead_share(outputs, units)));
+            }
             go_on(observer.step(fraction))?;
         }
-        Ok(logits)
+        Ok((Scored::new(&logits, self.task.validation.labels(), &self.task.correction), dead_units))
     }
 
-    /// A validation loss that is not finite stays so here, for early stopping to see.
-    fn log(&self, epoch: usize, train_loss: f64, logits: &[f64]) -> EpochLog {
-        let labels = self.task.validation.labels();
+    fn log(&self, epoch: usize, scored: &Scored, dead_units: &[f64]) -> EpochLog {
+        let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
         EpochLog {
             epoch,
-            train_loss: Some(train_loss),
-            penalty: Some(penalty::value(self.task.regularization, &self.network)),
-            validation_loss: mean_loss(logits, labels, self.task.prior_shift),
-            validation_average_precision: average_precision(labels, logits),
-            validation_roc_auc: roc_auc(labels, logits),
-            learning_rate: self.optimizer.learning_rate(),
+            train_loss: None,
+            penalty: finite(Some(self.network.penalty(self.task.regularization))),
+            validation_loss: finite(scored.loss),
+            validation_average_precision: scored.average_precision(),
+            validation_roc_auc: scored.roc_auc(),
+            validation_recall: scored.recall(),
+            validation_predicted_positive: scored.predicted_positive(),
+            learning_rate: 0.0,
+            gradient_norm: finite(Some(l1_and_squares(&self.gradient)[1].sqrt())),
+            layers: layer_logs(&self.before, &self.network, &self.gradient, dead_units),
+            seconds: None,
+            examples_per_second: None,
+            examples: self.batches.rows() as u64,
         }
-    }
-}
-
-/// The log as it is shown: JSON has no number for what is not finite.
-fn finite(log: EpochLog) -> EpochLog {
-    let keep = |value: Option<f64>| value.filter(|value| value.is_finite());
-    EpochLog {
-        train_loss: keep(log.train_loss),
-        penalty: keep(log.penalty),
-        validation_loss: keep(log.validation_loss),
-        ..log
     }
 }
 

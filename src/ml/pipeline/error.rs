@@ -34,6 +34,10 @@ pub enum TrainError {
     ClassVanished { positive: usize, negative: usize },
     #[error("the probabilities cannot be corrected for resampling and weights")]
     Prior(#[from] PriorError),
+    #[error("row {row} of the weights {name:?} is not a number from 0 to 1,000,000,000")]
+    SampleWeight { name: String, row: usize },
+    #[error("calibration needs validation rows of both classes with finite scores")]
+    Uncalibrated,
     #[error("a network cannot be trained without an optimizer")]
     NoOptimizer,
     #[error("the network cannot be trained")]
@@ -54,6 +58,8 @@ impl TrainError {
             | TrainError::Table(_)
             | TrainError::Preprocess(_)
             | TrainError::Prior(_)
+            | TrainError::SampleWeight { .. }
+            | TrainError::Uncalibrated
             | TrainError::NoOptimizer => "invalid-data",
             TrainError::Split(_) => "split-failed",
             TrainError::Resample { .. } | TrainError::ClassVanished { .. } => "resampling-failed",

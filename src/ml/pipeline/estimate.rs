@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ml::config::{
-    DatasetFacts, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, TrainConfig,
+    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, TrainConfig,
 };
 use crate::ml::table::ColumnType;
 
@@ -52,7 +52,10 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
 
 fn features(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
     let is_feature = |name: &str| {
-        name != config.target && config.split.column() != Some(name) && !config.exclude.iter().any(|e| e == name)
+        name != config.target
+            && config.split.column() != Some(name)
+            && config.sample_weight.as_deref() != Some(name)
+            && !config.exclude.iter().any(|e| e == name)
     };
     let width = |column_type: ColumnType, distinct: usize| match column_type {
         ColumnType::Numeric | ColumnType::Boolean => 2,
@@ -102,7 +105,7 @@ fn model_size(model: &ModelConfig, features: u64, epochs: u64) -> (u64, u64, u64
     match model {
         // Newton's method takes tens of iterations, each about as much work per row as a row has features.
         ModelConfig::Logistic { max_iterations, .. } => (features + 1, features, (*max_iterations as u64).min(100)),
-        ModelConfig::Mlp { hidden_layers, .. } => {
+        ModelConfig::Mlp(MlpConfig { hidden_layers, members, .. }) => {
             let mut inputs = features;
             let (mut parameters, mut widths) = (0_u64, features);
             for &units in hidden_layers.iter().chain(std::iter::once(&1)) {
@@ -111,7 +114,7 @@ fn model_size(model: &ModelConfig, features: u64, epochs: u64) -> (u64, u64, u64
                 widths = widths.saturating_add(units);
                 inputs = units;
             }
-            (parameters, widths, epochs)
+            (parameters, widths, epochs.saturating_mul(*members as u64))
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod error;
 mod estimate;
+mod learner;
 mod target;
 
 use std::ops::ControlFlow;
@@ -14,28 +15,24 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::augment;
-use super::calibrate::{Calibrator, PriorShift};
-use super::config::{ClassWeight, Loss, ModelConfig, Regularization, ResampleStep, TrainConfig};
-use super::labels::{ClassCounts, ClassWeights};
-use super::logistic::{self, LogisticTask};
-use super::metrics::{
-    ChosenThreshold, Report, ReportInput, Verdict, average_precision, choose, report, roc_auc, verdict,
-};
-use super::model::{Model, Predictor};
-use super::nn::loss::mean_loss;
-use super::nn::{self, MlpTask};
-use super::observe::{EpochLog, Phase, StoppedBy, TrainObserver};
+use super::calibrate::{Calibrator, LossInverse, PriorShift, fit_platt};
+use super::config::{CalibrationMethod, ResampleStep, TrainConfig};
+use super::labels::ClassCounts;
+use super::metrics::{ChosenThreshold, Report, ReportInput, Verdict, choose, report, verdict};
+use super::model::Model;
+use super::observe::{Phase, StoppedBy, TrainObserver};
 use super::preprocess::{self, FittedPreprocessor};
 use super::resample;
 use super::seed::Seed;
 use super::sets::{EvalSet, TrainSet};
 use super::split::split;
-use super::table::{Column, Table};
+use super::table::{Column, Table, Values};
 
 pub use error::TrainError;
 pub use estimate::{Estimate, estimate};
 pub use target::{Target, TargetError};
+
+use learner::{Learner, class_weights, learnt_counts};
 
 /// What a run learns from.
 #[derive(Debug)]
@@ -100,15 +97,23 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     let train_set = resample_all(&config.resample, train_set, seed, &mut class_counts, observer)?;
 
     enter(observer, Phase::Training)?;
-    let weights = class_weights(config, &target, train_set.class_counts());
-    let shift = PriorShift::between(natural, train_set.class_counts(), weights)?;
+    let learnt = learnt_counts(config, train_set.class_counts());
+    let weights = class_weights(config, &target.classes, learnt);
+    let shift = PriorShift::between(natural, learnt, weights)?;
+    // A loss without an inverse leaves at least the shift of the prior to be undone.
+    let inverse = LossInverse::of(&config.loss, learnt).unwrap_or(LossInverse::Identity);
+    let correction = Calibrator::Prior { inverse, log_odds: shift.log_odds };
     let minority_is_positive = natural.minority_is_positive();
-    let learner =
-        Learner { config, weights, prior_shift: shift.log_odds, noise_scale: &noise_scale, minority_is_positive, seed };
+    let learner = Learner { config, weights, correction, noise_scale: &noise_scale, minority_is_positive, seed };
     let fitted = learner.fit(train_set, &validation, observer)?;
 
     enter(observer, Phase::Calibrating)?;
-    let calibrator = Calibrator::new(config.calibration.method, shift);
+    let calibrator = match config.calibration.method {
+        CalibrationMethod::None => Calibrator::None,
+        CalibrationMethod::Prior => correction,
+        CalibrationMethod::Platt => fit_platt(&fitted.predictor.logits(validation.features()), validation.labels())
+            .ok_or(TrainError::Uncalibrated)?,
+    };
     let probabilities = |set: &EvalSet| fitted.predictor.probabilities(set.features(), &calibrator);
 
     enter(observer, Phase::Thresholding)?;
@@ -157,6 +162,7 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
 struct Part {
     features: Table,
     labels: Vec<bool>,
+    weights: Option<Vec<f32>>,
 }
 
 struct Tables {
@@ -168,8 +174,9 @@ struct Tables {
 impl Tables {
     fn transform(self, preprocessor: &FittedPreprocessor) -> Result<(TrainSet, EvalSet, EvalSet), TrainError> {
         let matrix = |part: &Part| preprocessor.transform(&part.features);
+        let train = TrainSet::new(matrix(&self.train)?, self.train.labels);
         Ok((
-            TrainSet::new(matrix(&self.train)?, self.train.labels),
+            TrainSet { weights: self.train.weights, ..train },
             EvalSet::new(matrix(&self.validation)?, self.validation.labels),
             EvalSet::new(matrix(&self.test)?, self.test.labels),
         ))
@@ -191,11 +198,16 @@ fn split_table(table: &Table, target: &Target, config: &TrainConfig, seed: Seed)
     let steering = steering.transpose()?.map(|column| column.values.select(&target.rows));
     let parts = split(&config.split, &target.labels, steering.as_ref(), seed.derive("split"))?;
     let features = feature_columns(table, config)?;
-    let part = |rows: &[usize]| Part {
-        features: features.select(&rows.iter().map(|&row| target.rows[row]).collect::<Vec<_>>()),
-        labels: rows.iter().map(|&row| target.labels[row]).collect(),
+    let part = |rows: &[usize]| {
+        let table_rows: Vec<usize> = rows.iter().map(|&row| target.rows[row]).collect();
+        let weights = config.sample_weight.as_ref().map(|name| row_weights(table, name, &table_rows));
+        Ok::<Part, TrainError>(Part {
+            features: features.select(&table_rows),
+            labels: rows.iter().map(|&row| target.labels[row]).collect(),
+            weights: weights.transpose()?,
+        })
     };
-    Ok(Tables { train: part(&parts.train), validation: part(&parts.validation), test: part(&parts.test) })
+    Ok(Tables { train: part(&parts.train)?, validation: part(&parts.validation)?, test: part(&parts.test)? })
 }
 
 /// The table without its target, the column that steers the split and what the configuration excludes.
@@ -203,6 +215,7 @@ fn feature_columns(table: &Table, config: &TrainConfig) -> Result<Table, TrainEr
     let is_feature = |column: &&Column| {
         column.name != config.target
             && config.split.column() != Some(column.name.as_str())
+            && config.sample_weight.as_deref() != Some(column.name.as_str())
             && !config.exclude.contains(&column.name)
     };
     let columns: Vec<Column> = table.columns().iter().filter(is_feature).cloned().collect();
@@ -210,6 +223,19 @@ fn feature_columns(table: &Table, config: &TrainConfig) -> Result<Table, TrainEr
         return Err(TrainError::NoFeatures);
     }
     Table::new(columns).map_err(TrainError::Table)
+}
+
+/// The weights of the given rows of a table.
+fn row_weights(table: &Table, name: &str, rows: &[usize]) -> Result<Vec<f32>, TrainError> {
+    let column = table.column(name).ok_or_else(|| TrainError::MissingColumn { name: name.to_owned() })?;
+    let Values::Numeric(values) = &column.values else {
+        return Err(TrainError::SampleWeight { name: name.to_owned(), row: 0 });
+    };
+    let weight = |&row: &usize| {
+        let value = values.get(row).copied().filter(|value| (0.0..=1e9).contains(value));
+        value.map(|value| value as f32).ok_or_else(|| TrainError::SampleWeight { name: name.to_owned(), row: row + 1 })
+    };
+    rows.iter().map(weight).collect()
 }
 
 fn part_counts(train: &TrainSet, validation: &EvalSet, test: &EvalSet) -> Vec<StageCounts> {
@@ -248,142 +274,4 @@ fn resample_all(
         return Err(TrainError::ClassVanished { positive: counts.positive, negative: counts.negative });
     }
     Ok(set)
-}
-
-/// The weight of each class in the loss, over the rows as trained.
-fn class_weights(config: &TrainConfig, target: &Target, counts: ClassCounts) -> ClassWeights {
-    let Loss::Bce { class_weight } = &config.loss;
-    match class_weight {
-        None => ClassWeights::EQUAL,
-        Some(ClassWeight::Balanced(_)) => ClassWeights::balanced(counts),
-        Some(ClassWeight::PerLabel(weights)) => {
-            let weight = |label: &str| weights.get(label).copied().unwrap_or(1.0);
-            ClassWeights { positive: weight(&target.classes.positive), negative: weight(&target.classes.negative) }
-        }
-    }
-}
-
-/// Everything a model is fitted with besides its rows.
-struct Learner<'a> {
-    config: &'a TrainConfig,
-    weights: ClassWeights,
-    /// How far resampling and weights raise the log-odds above those of the natural rows.
-    prior_shift: f64,
-    noise_scale: &'a [f64],
-    minority_is_positive: bool,
-    seed: Seed,
-}
-
-struct Fitted {
-    predictor: Predictor,
-    epochs_run: usize,
-    best_epoch: usize,
-    stopped_by: StoppedBy,
-    examples_seen: u64,
-}
-
-impl Learner<'_> {
-    fn fit(
-        &self,
-        train: TrainSet,
-        validation: &EvalSet,
-        observer: &mut dyn TrainObserver,
-    ) -> Result<Fitted, TrainError> {
-        match self.config.model {
-            ModelConfig::Logistic { tolerance, max_iterations } => {
-                self.fit_logistic(train, validation, tolerance, max_iterations, observer)
-            }
-            ModelConfig::Mlp { .. } => self.fit_mlp(&train, validation, observer),
-        }
-    }
-
-    fn fit_mlp(
-        &self,
-        train: &TrainSet,
-        validation: &EvalSet,
-        observer: &mut dyn TrainObserver,
-    ) -> Result<Fitted, TrainError> {
-        let optimizer = self.config.optimizer.as_ref().ok_or(TrainError::NoOptimizer)?;
-        let task = MlpTask {
-            train,
-            validation,
-            model: &self.config.model,
-            class_weights: self.weights,
-            regularization: &self.config.regularization,
-            optimizer,
-            training: &self.config.training,
-            augment: &self.config.augment,
-            noise_scale: self.noise_scale,
-            minority_is_positive: self.minority_is_positive,
-            prior_shift: self.prior_shift,
-            seed: self.seed.derive("mlp"),
-        };
-        let trained = nn::train(&task, observer)?;
-        Ok(Fitted {
-            predictor: Predictor::Mlp(trained.network),
-            epochs_run: trained.epochs_run,
-            best_epoch: trained.best_epoch,
-            stopped_by: trained.stopped_by,
-            examples_seen: trained.examples_seen,
-        })
-    }
-
-    fn fit_logistic(
-        &self,
-        train: TrainSet,
-        validation: &EvalSet,
-        tolerance: f64,
-        max_iterations: usize,
-        observer: &mut dyn TrainObserver,
-    ) -> Result<Fitted, TrainError> {
-        let noise_seed = self.seed.derive("augment");
-        let train =
-            augment::apply_once(train, &self.config.augment, self.noise_scale, self.minority_is_positive, noise_seed);
-        let task = LogisticTask {
-            features: train.features.view(),
-            labels: &train.labels,
-            class_weights: self.weights,
-            l1: self.config.regularization.l1,
-            l2: self.config.regularization.l2,
-            tolerance,
-            max_iterations,
-        };
-        let fitted = logistic::fit(&task, &mut |fraction| observer.step(fraction))?;
-        let iterations = fitted.iterations.max(1);
-        let stopped_by = if fitted.converged { StoppedBy::Converged } else { StoppedBy::Epochs };
-        let predictor = Predictor::Logistic(fitted);
-        let log = self.closing_log(&predictor, iterations, &train, validation);
-        if let ControlFlow::Break(stop) = observer.epoch(&log) {
-            return Err(TrainError::Stopped(stop));
-        }
-        Ok(Fitted {
-            predictor,
-            epochs_run: iterations,
-            best_epoch: iterations,
-            stopped_by,
-            examples_seen: (iterations * train.rows()) as u64,
-        })
-    }
-
-    /// The one line of the learning curves of a convex model: where it ended.
-    fn closing_log(
-        &self,
-        predictor: &Predictor,
-        iterations: usize,
-        train: &TrainSet,
-        validation: &EvalSet,
-    ) -> EpochLog {
-        let Regularization { l1, l2 } = self.config.regularization;
-        let train_logits = predictor.logits(&train.features);
-        let logits = predictor.logits(validation.features());
-        EpochLog {
-            epoch: iterations,
-            train_loss: mean_loss(&train_logits, &train.labels, 0.0),
-            penalty: predictor.penalty(l1, l2),
-            validation_loss: mean_loss(&logits, validation.labels(), self.prior_shift),
-            validation_average_precision: average_precision(validation.labels(), &logits),
-            validation_roc_auc: roc_auc(validation.labels(), &logits),
-            learning_rate: 0.0,
-        }
-    }
 }

@@ -38,7 +38,7 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, shrinkage: Option<f64>) 
             }
         }
     }
-    let set = TrainSet { features: grown.features, labels: grown.labels, origins: grown.origins };
+    let set = TrainSet { features: grown.features, labels: grown.labels, origins: grown.origins, weights: None };
     Ok(Resampled { set, removed: Vec::new() })
 }
 

@@ -94,7 +94,7 @@ fn neighbours_of_bases(
 }
 
 fn extend(task: &mut Task<'_>, set: TrainSet, class: bool, lines: &[Line]) -> Result<TrainSet, ResampleError> {
-    let TrainSet { features, mut labels, mut origins } = set;
+    let TrainSet { features, mut labels, mut origins, .. } = set;
     let rows = features.nrows();
     let mut larger = with_room(&features, lines.len());
     for (index, line) in lines.iter().enumerate() {
@@ -109,7 +109,7 @@ fn extend(task: &mut Task<'_>, set: TrainSet, class: bool, lines: &[Line]) -> Re
         let parents = [root(origins[line.from]), root(origins[line.to])];
         origins.push(Origin::Synthetic { step: task.step, parents });
     }
-    Ok(TrainSet { features: larger, labels, origins })
+    Ok(TrainSet { features: larger, labels, origins, weights: None })
 }
 
 fn between(from: f64, to: f64, at: f64) -> f64 {

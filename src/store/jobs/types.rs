@@ -48,10 +48,10 @@ pub struct Beat {
     pub timings: Vec<PhaseSeconds>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum News {
     Phase(Phase),
-    Epoch(EpochLog),
+    Epoch(Box<EpochLog>),
 }
 
 /// What a worker hears when it tells.

@@ -1,10 +1,11 @@
-//! What is learnt and how it is judged: `model`, `loss`, `regularization`, `optimizer`, `training`, `calibration`,
-//! `threshold` and `evaluation`.
+//! What is learnt and how it is judged: `model`, `loss`, `regularization`, `calibration`, `threshold` and
+//! `evaluation`.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::network::check_mlp;
 use crate::ml::config::reader::{FieldError, ObjectReader, Range, kind};
 use crate::ml::config::*;
 
@@ -25,63 +26,10 @@ pub(super) fn check_model(
             tolerance: model.number("tolerance", 1e-8, Range::Closed(1e-12, 1e-1), errors),
             max_iterations: model.integer("max_iterations", 1_000, 1, 1_000_000, errors) as usize,
         },
-        Kind::Mlp => ModelConfig::Mlp {
-            hidden_layers: check_hidden_layers(&mut model, limits, errors),
-            activation: model.choice(
-                "activation",
-                Activation::Relu,
-                &[
-                    ("relu", Activation::Relu),
-                    ("leaky_relu", Activation::LeakyRelu),
-                    ("gelu", Activation::Gelu),
-                    ("selu", Activation::Selu),
-                    ("tanh", Activation::Tanh),
-                ],
-                errors,
-            ),
-            dropout: model.number("dropout", 0.0, Range::Below(0.0, 1.0), errors),
-            batch_normalization: model.boolean("batch_normalization", false, errors),
-            initializer: model.choice(
-                "initializer",
-                Initializer::HeNormal,
-                &[
-                    ("he_normal", Initializer::HeNormal),
-                    ("he_uniform", Initializer::HeUniform),
-                    ("glorot_normal", Initializer::GlorotNormal),
-                    ("glorot_uniform", Initializer::GlorotUniform),
-                ],
-                errors,
-            ),
-            prior_bias: model.boolean("prior_bias", true, errors),
-        },
+        Kind::Mlp => ModelConfig::Mlp(check_mlp(&mut model, limits, errors)),
     };
     model.finish(errors);
     config
-}
-
-fn check_hidden_layers(
-    model: &mut ObjectReader<'_>,
-    limits: &ConfigLimits,
-    errors: &mut Vec<FieldError>,
-) -> Vec<usize> {
-    if model.present("hidden_layers").is_none() {
-        return vec![64, 64];
-    }
-    let mut layers = Vec::new();
-    for (pointer, value) in model.array("hidden_layers", limits.max_layers, errors) {
-        match value.as_u64() {
-            Some(units) if (1..=limits.max_units_per_layer as u64).contains(&units) => layers.push(units as usize),
-            _ => errors.push(FieldError {
-                pointer,
-                detail: format!(
-                    "expected a whole number of units from 1 to {}, found {}",
-                    limits.max_units_per_layer,
-                    value.as_number().map_or_else(|| kind(value).to_owned(), ToString::to_string)
-                ),
-            }),
-        }
-    }
-    layers
 }
 
 pub(super) fn check_loss(
@@ -89,14 +37,52 @@ pub(super) fn check_loss(
     class_counts: Option<&BTreeMap<String, usize>>,
     errors: &mut Vec<FieldError>,
 ) -> Loss {
+    const KINDS: [(&str, &str); 6] = [
+        ("bce", "bce"),
+        ("focal", "focal"),
+        ("asymmetric", "asymmetric"),
+        ("logit_adjusted", "logit_adjusted"),
+        ("ldam", "ldam"),
+        ("class_balanced", "class_balanced"),
+    ];
+    let logistic = is_logistic(reader);
     let mut loss = reader.object("loss", errors);
-    loss.choice("type", (), &[("bce", ())], errors);
-    let class_weight = loss.present("class_weight").and_then(|value| {
-        let pointer = loss.pointer("class_weight");
-        check_class_weight(value, &pointer, class_counts, errors)
-    });
+    let kind = loss.choice("type", "bce", &KINDS, errors);
+    let config = match kind {
+        "focal" => Loss::Focal {
+            gamma: loss.number("gamma", 2.0, Range::Closed(0.0, 10.0), errors),
+            alpha: loss.number("alpha", 0.25, Range::Open(0.0, 1.0), errors),
+        },
+        "asymmetric" => Loss::Asymmetric {
+            gamma_positive: loss.number("gamma_positive", 1.0, Range::Closed(0.0, 10.0), errors),
+            gamma_negative: loss.number("gamma_negative", 4.0, Range::Closed(0.0, 10.0), errors),
+            margin: loss.number("margin", 0.05, Range::Below(0.0, 0.5), errors),
+        },
+        "logit_adjusted" => Loss::LogitAdjusted { tau: loss.number("tau", 1.0, Range::Closed(0.0, 10.0), errors) },
+        "ldam" => Loss::Ldam {
+            max_margin: loss.number("max_margin", 0.5, Range::Above(0.0, 10.0), errors),
+            scale: loss.number("scale", 30.0, Range::Above(0.0, 1_000.0), errors),
+        },
+        "class_balanced" => Loss::ClassBalanced { beta: loss.number("beta", 0.999, Range::Below(0.0, 1.0), errors) },
+        _ => Loss::Bce {
+            class_weight: loss.present("class_weight").and_then(|value| {
+                let pointer = loss.pointer("class_weight");
+                check_class_weight(value, &pointer, class_counts, errors)
+            }),
+            label_smoothing: loss.number("label_smoothing", 0.0, Range::Below(0.0, 1.0), errors),
+        },
+    };
+    let convex = match &config {
+        Loss::Bce { label_smoothing, .. } => *label_smoothing == 0.0,
+        other => matches!(other, Loss::ClassBalanced { .. }),
+    };
+    if logistic && !convex {
+        let detail = "a logistic model is fitted with bce without label smoothing, or with class_balanced; \
+                      other losses are for model.type mlp";
+        loss.error("type", detail, errors);
+    }
     loss.finish(errors);
-    Loss::Bce { class_weight }
+    config
 }
 
 fn check_class_weight(
@@ -155,90 +141,32 @@ pub(super) fn check_regularization(reader: &mut ObjectReader<'_>, errors: &mut V
     config
 }
 
-fn is_logistic(reader: &mut ObjectReader<'_>) -> bool {
+pub(super) fn is_logistic(reader: &mut ObjectReader<'_>) -> bool {
     let model = reader.present("model");
     model.and_then(|model| model.get("type")).and_then(Value::as_str) == Some("logistic")
 }
 
-pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Option<Optimizer> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Kind {
-        Adam,
-        Adamw,
-        Sgd,
-    }
-    if is_logistic(reader) {
-        if reader.present("optimizer").is_some() {
-            let detail = "a logistic model is solved exactly and takes no optimizer; see model.tolerance";
-            reader.error("optimizer", detail, errors);
-        }
-        return None;
-    }
-    let mut optimizer = reader.object("optimizer", errors);
-    let kind = optimizer.choice(
-        "type",
-        Kind::Adamw,
-        &[("adam", Kind::Adam), ("adamw", Kind::Adamw), ("sgd", Kind::Sgd)],
-        errors,
-    );
-    let default_rate = if kind == Kind::Sgd { 0.01 } else { 0.001 };
-    let learning_rate = optimizer.number("learning_rate", default_rate, Range::Above(0.0, 100.0), errors);
-    let config = if kind == Kind::Sgd {
-        let momentum = optimizer.number("momentum", 0.9, Range::Below(0.0, 1.0), errors);
-        Optimizer::Sgd { learning_rate, momentum, nesterov: optimizer.boolean("nesterov", false, errors) }
-    } else {
-        let beta_1 = optimizer.number("beta_1", 0.9, Range::Below(0.0, 1.0), errors);
-        let beta_2 = optimizer.number("beta_2", 0.999, Range::Below(0.0, 1.0), errors);
-        let epsilon = optimizer.number("epsilon", 1e-8, Range::Above(0.0, 1.0), errors);
-        if kind == Kind::Adam {
-            Optimizer::Adam { learning_rate, beta_1, beta_2, epsilon }
-        } else {
-            let weight_decay = optimizer.number("weight_decay", 1e-4, Range::Closed(0.0, 100.0), errors);
-            Optimizer::Adamw { learning_rate, beta_1, beta_2, epsilon, weight_decay }
-        }
-    };
-    optimizer.finish(errors);
-    Some(config)
-}
-
-pub(super) fn check_training(
+pub(super) fn check_calibration(
     reader: &mut ObjectReader<'_>,
-    limits: &ConfigLimits,
+    loss: &Loss,
     errors: &mut Vec<FieldError>,
-) -> Training {
-    let mut training = reader.object("training", errors);
-    let epochs = training.integer("epochs", 200, 1, limits.max_epochs as u64, errors) as usize;
-    let batch_size = training.integer("batch_size", 256, 1, limits.max_batch_size as u64, errors) as usize;
-    // `null` turns early stopping off; leaving it out asks for the default.
-    let off = training.value("early_stopping").is_some_and(Value::is_null);
-    let mut stopping = training.object("early_stopping", errors);
-    let early_stopping = EarlyStopping {
-        monitor: stopping.choice(
-            "monitor",
-            Monitor::ValidationLoss,
-            &[
-                ("validation_loss", Monitor::ValidationLoss),
-                ("validation_average_precision", Monitor::ValidationAveragePrecision),
-            ],
-            errors,
-        ),
-        patience: stopping.integer("patience", 20, 1, limits.max_epochs as u64, errors) as usize,
-        min_delta: stopping.number("min_delta", 0.0, Range::Closed(0.0, 1.0), errors),
-        restore_best: stopping.boolean("restore_best", true, errors),
-    };
-    stopping.finish(errors);
-    training.finish(errors);
-    Training { epochs, batch_size, early_stopping: (!off).then_some(early_stopping) }
-}
-
-pub(super) fn check_calibration(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Calibration {
+) -> Calibration {
     let mut calibration = reader.object("calibration", errors);
+    let default = if loss.has_inverse() { CalibrationMethod::Prior } else { CalibrationMethod::Platt };
     let method = calibration.choice(
         "method",
-        CalibrationMethod::Prior,
-        &[("none", CalibrationMethod::None), ("prior", CalibrationMethod::Prior)],
+        default,
+        &[("none", CalibrationMethod::None), ("prior", CalibrationMethod::Prior), ("platt", CalibrationMethod::Platt)],
         errors,
     );
+    if method == CalibrationMethod::Prior && !loss.has_inverse() {
+        let detail = format!(
+            "what the loss {:?} does to probabilities has no exact inverse; use platt, which is fitted on validation \
+             rows, or none",
+            loss.name()
+        );
+        calibration.error("method", detail, errors);
+    }
     calibration.finish(errors);
     Calibration { method }
 }

@@ -1,6 +1,7 @@
 //! From the JSON of a request to a [`TrainConfig`], all mistakes at once.
 
 mod learning;
+mod network;
 mod preparation;
 mod resampling;
 #[cfg(test)]
@@ -17,9 +18,9 @@ use super::{ConfigLimits, Split, TrainConfig};
 use crate::ml::labels::ClassCounts;
 use crate::ml::table::ColumnType;
 use learning::{
-    check_calibration, check_evaluation, check_loss, check_model, check_optimizer, check_regularization,
-    check_threshold, check_training,
+    check_calibration, check_evaluation, check_loss, check_model, check_regularization, check_threshold, is_logistic,
 };
+use network::{check_optimizer, check_training};
 use preparation::{check_preprocess, check_split};
 use resampling::{check_augment, check_resample};
 
@@ -74,6 +75,7 @@ impl TrainConfig {
         let positive_label = check_positive_label(reader, facts, &target, class_counts.as_ref(), errors);
         let exclude = check_exclude(reader, facts, &target, errors);
         let split = check_split(reader, facts, &target, errors);
+        let sample_weight = check_sample_weight(reader, facts, &target, &split, errors);
         let preprocess = check_preprocess(reader, errors);
         let counts = train_counts(class_counts.as_ref(), &positive_label, &split);
         let resample = check_resample(reader, limits, counts, errors);
@@ -82,16 +84,17 @@ impl TrainConfig {
         let loss = check_loss(reader, class_counts.as_ref(), errors);
         let regularization = check_regularization(reader, errors);
         let optimizer = check_optimizer(reader, errors);
-        let training = check_training(reader, limits, errors);
-        let calibration = check_calibration(reader, errors);
+        let training = check_training(reader, &loss, limits, errors);
+        let calibration = check_calibration(reader, &loss, errors);
         let threshold = check_threshold(reader, errors);
         let evaluation = check_evaluation(reader, limits, errors);
-        check_features_left(facts, &target, &exclude, &split, errors);
+        check_features_left(facts, &target, &exclude, [split.column(), sample_weight.as_deref()], errors);
         TrainConfig {
             seed,
             target,
             positive_label,
             exclude,
+            sample_weight,
             split,
             preprocess,
             resample,
@@ -195,15 +198,43 @@ fn check_exclude(
     exclude
 }
 
+fn check_sample_weight(
+    reader: &mut ObjectReader<'_>,
+    facts: &DatasetFacts,
+    target: &str,
+    split: &Split,
+    errors: &mut Vec<FieldError>,
+) -> Option<String> {
+    let name = reader.text("sample_weight", MAX_NAME_CHARS, errors)?;
+    let resamples = reader.present("resample").and_then(Value::as_array).is_some_and(|steps| !steps.is_empty());
+    let detail = match column(facts, &name) {
+        None => unknown_column(facts, &name),
+        Some(_) if name == target => "the target cannot weigh the rows".to_owned(),
+        Some(_) if split.column() == Some(name.as_str()) => "this column steers the split".to_owned(),
+        Some(found) if found.column_type != ColumnType::Numeric => {
+            format!("weights are numbers; this column is {}", found.column_type.as_str())
+        }
+        Some(_) if resamples => {
+            "rows cannot be both weighted and resampled: a synthetic row has no weight; use loss.class_weight, or \
+             leave out resample"
+                .to_owned()
+        }
+        Some(_) if is_logistic(reader) => "row weights are for model.type mlp".to_owned(),
+        Some(_) => return Some(name),
+    };
+    reader.error("sample_weight", detail, errors);
+    None
+}
+
 fn check_features_left(
     facts: &DatasetFacts,
     target: &str,
     exclude: &[String],
-    split: &Split,
+    roles: [Option<&str>; 2],
     errors: &mut Vec<FieldError>,
 ) {
     let is_feature =
-        |name: &str| name != target && split.column() != Some(name) && !exclude.iter().any(|excluded| excluded == name);
+        |name: &str| name != target && !roles.contains(&Some(name)) && !exclude.iter().any(|excluded| excluded == name);
     if !facts.columns.iter().any(|column| is_feature(&column.name)) {
         errors
             .push(FieldError { pointer: "/exclude".to_owned(), detail: "no column is left to learn from".to_owned() });

@@ -1,0 +1,126 @@
+//! The inner loops of networks: matrix products, activations, optimizer steps and sums over flat slices of f32.
+//!
+//! Each function has one body, compiled once per instruction set; which of them runs is found out at run time
+//! ([`level`]). All of them give the same bits: every product that is added is a fused multiply-add, every sum has
+//! a fixed order (one chain per element of a matrix product, sixteen lanes and a fixed tree for a sum over a
+//! slice), and nothing depends on how many threads share the work. So a model does not depend on the processor.
+//!
+//! Rows of matrices are padded to a multiple of [`LANES`] with zeros, and buffers begin on a cache line, so that no
+//! loop has a remainder and no load straddles two lines.
+//!
+//! This is the only module with `unsafe`: calls into code compiled for instructions that were found to be there,
+//! loads and stores of whole vectors within slices whose lengths were checked, and the aligned [`Buffer`].
+#![expect(unsafe_code, reason = "vector instructions and aligned memory; see above")]
+
+mod activation;
+mod buffer;
+mod math;
+mod matmul;
+mod normalize;
+mod reduce;
+mod step;
+
+pub use activation::{
+    Dropout, activate, activate_with_slopes, drop_units, drop_values, multiply, parametric_relu,
+    parametric_relu_gradient, parametric_relu_slopes, relu, relu_backward, relu_with_dropout,
+    relu_with_dropout_backward,
+};
+pub use buffer::Buffer;
+pub use math::{cross_entropy, sigmoid};
+pub use matmul::{Left, Start, matmul, transpose};
+pub use normalize::{
+    column_moments, normalize_columns, normalize_columns_backward, normalize_rows, normalize_rows_backward,
+    scale_and_shift,
+};
+pub use reduce::{
+    add_into, add_rows, dot_rows, gather_rows, interpolate, l1_and_squares, outer_product_sum, scale, spread_rows,
+};
+pub use step::{AdamFactors, Penalty, RmsPropFactors, SgdFactors, adam, penalty_gradient, rms_prop, sgd};
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Values in the widest vector. Strides and buffers are multiples of it.
+pub const LANES: usize = 16;
+
+/// `width` rounded up to whole vectors: the stride of a matrix with rows of that width.
+pub fn stride(width: usize) -> usize {
+    width.next_multiple_of(LANES)
+}
+
+/// The instruction sets that the loops are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Whatever the target has.
+    Portable = 1,
+    /// AVX2 with fused multiply-add.
+    Avx2 = 2,
+    /// AVX-512 F, VL, DQ and BW.
+    Avx512 = 3,
+}
+
+/// The best level that this processor has, found out once.
+pub fn level() -> Level {
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        1 => Level::Portable,
+        2 => Level::Avx2,
+        3 => Level::Avx512,
+        _ => {
+            let found = detect();
+            KNOWN.store(found as u8, Ordering::Relaxed);
+            found
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    let fused = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let wide = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw");
+    match (fused, wide) {
+        (true, true) => Level::Avx512,
+        (true, false) => Level::Avx2,
+        (false, _) => Level::Portable,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Level {
+    Level::Portable
+}
+
+/// Defines a function whose body is compiled for each [`Level`] and vectorized by the compiler. `at` runs it at a
+/// given level, for the tests that hold the levels against each other.
+macro_rules! vectorized {
+    ($(#[$meta:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        pub fn $name($($arg: $type),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+                fn avx512($($arg: $type),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                match $crate::ml::kernel::level() {
+                    // SAFETY: the level says that the processor has these instructions.
+                    $crate::ml::kernel::Level::Avx512 => unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::ml::kernel::Level::Avx2 => unsafe { avx2($($arg),*) },
+                    $crate::ml::kernel::Level::Portable => body($($arg),*),
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            body($($arg),*)
+        }
+    };
+}
+use vectorized;

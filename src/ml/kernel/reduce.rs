@@ -1,0 +1,157 @@
+//! Sums and copies over matrices whose rows are padded to whole vectors.
+
+use super::{LANES, vectorized};
+
+/// Adds up sixteen lanes in a fixed tree.
+#[inline(always)]
+fn total(lanes: [f32; LANES]) -> f32 {
+    let mut width = LANES;
+    let mut sums = lanes;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    sums[0]
+}
+
+vectorized! {
+    /// The dot product of each row of `values` with `weights`, plus `bias`; rows are as long as `weights`, a
+    /// multiple of [`LANES`].
+    pub fn dot_rows(values: &[f32], weights: &[f32], bias: f32, products: &mut [f32]) {
+        for (row, product) in values.chunks_exact(weights.len().max(1)).zip(products) {
+            let mut lanes = [0.0_f32; LANES];
+            let (vectors, _) = row.as_chunks::<LANES>();
+            let (factors, _) = weights.as_chunks::<LANES>();
+            for (vector, factor) in vectors.iter().zip(factors) {
+                for lane in 0..LANES {
+                    lanes[lane] = vector[lane].mul_add(factor[lane], lanes[lane]);
+                }
+            }
+            *product = total(lanes) + bias;
+        }
+    }
+}
+
+vectorized! {
+    /// Writes `factors[r] * weights` to row `r` of `to`, whose rows are as long as `weights`.
+    pub fn spread_rows(factors: &[f32], weights: &[f32], to: &mut [f32]) {
+        for (row, &factor) in to.chunks_exact_mut(weights.len().max(1)).zip(factors) {
+            for (value, &weight) in row.iter_mut().zip(weights) {
+                *value = factor * weight;
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// Overwrites `sum` with the sum of the rows of `values`, each times its factor; rows are as long as `sum`.
+    pub fn outer_product_sum(factors: &[f32], values: &[f32], sum: &mut [f32]) {
+        sum.fill(0.0);
+        for (row, &factor) in values.chunks_exact(sum.len().max(1)).zip(factors) {
+            for (sum, &value) in sum.iter_mut().zip(row) {
+                *sum = factor.mul_add(value, *sum);
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// Overwrites `sum` with the sum of the rows of `values`, which are as long as `sum`.
+    pub fn add_rows(values: &[f32], sum: &mut [f32]) {
+        sum.fill(0.0);
+        for row in values.chunks_exact(sum.len().max(1)) {
+            for (sum, &value) in sum.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// Adds `from` to `to`.
+    pub fn add_into(to: &mut [f32], from: &[f32]) {
+        for (value, &other) in to.iter_mut().zip(from) {
+            *value += other;
+        }
+    }
+}
+
+vectorized! {
+    /// Multiplies every value by `factor`.
+    pub fn scale(values: &mut [f32], factor: f32) {
+        for value in values {
+            *value *= factor;
+        }
+    }
+}
+
+vectorized! {
+    /// Moves `average` towards `values`, of which it keeps the share `keep` of itself.
+    pub fn interpolate(average: &mut [f32], values: &[f32], keep: f32) {
+        let share = 1.0 - keep;
+        for (average, &value) in average.iter_mut().zip(values) {
+            *average = keep.mul_add(*average, share * value);
+        }
+    }
+}
+
+vectorized! {
+    /// The sums of absolute values and of squares, in f64.
+    pub fn l1_and_squares(values: &[f32]) -> [f64; 2] {
+        let (mut absolute, mut squares) = ([0.0_f64; LANES], [0.0_f64; LANES]);
+        let (vectors, rest) = values.as_chunks::<LANES>();
+        for vector in vectors {
+            for lane in 0..LANES {
+                let value = f64::from(vector[lane]);
+                absolute[lane] += value.abs();
+                squares[lane] += value * value;
+            }
+        }
+        for (lane, &value) in rest.iter().enumerate() {
+            absolute[lane] += f64::from(value.abs());
+            squares[lane] += f64::from(value) * f64::from(value);
+        }
+        [absolute.iter().sum(), squares.iter().sum()]
+    }
+}
+
+/// Copies the given rows of `from` to the rows of `to`; both have rows of `stride` values.
+pub fn gather_rows(from: &[f32], stride: usize, rows: &[u32], to: &mut [f32]) {
+    for (to, &row) in to.chunks_exact_mut(stride.max(1)).zip(rows) {
+        let start = row as usize * stride;
+        if let Some(values) = from.get(start..start + stride) {
+            to.copy_from_slice(values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_products_by_hand() {
+        let mut rows = vec![0.0; 32];
+        (rows[0], rows[1], rows[16], rows[17]) = (1.0, 2.0, -3.0, 4.0);
+        let mut weights = vec![0.0; 16];
+        (weights[0], weights[1]) = (0.5, 10.0);
+        let mut products = [0.0; 2];
+        dot_rows(&rows, &weights, 0.25, &mut products);
+        assert_eq!(products, [20.75, 38.75]);
+        let mut sum = vec![9.0; 16];
+        outer_product_sum(&[2.0, -1.0], &rows, &mut sum);
+        assert_eq!(sum[..3], [5.0, 0.0, 0.0]);
+        add_rows(&rows, &mut sum);
+        assert_eq!(sum[..3], [-2.0, 6.0, 0.0]);
+        spread_rows(&[2.0, -1.0], &weights, &mut rows);
+        assert_eq!((rows[1], rows[16], rows[17]), (20.0, -0.5, -10.0));
+        gather_rows(&rows.clone(), 16, &[1, 1], &mut rows);
+        assert_eq!((rows[1], rows[17]), (-10.0, -10.0));
+        interpolate(&mut weights, &[1.0; 16], 0.75);
+        assert_eq!(weights[..3], [0.625, 7.75, 0.25]);
+        assert_eq!(l1_and_squares(&[-3.0, 4.0]), [7.0, 25.0]);
+        assert_eq!(l1_and_squares(&[2.0; 17]), [34.0, 68.0]);
+    }
+}
