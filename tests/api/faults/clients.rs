@@ -17,9 +17,11 @@ use crate::support::client::{Client, Reply};
 use crate::support::data;
 
 /// Jobs posted between two kills, so that the workers keep up.
-const POSTS_PER_KILL: usize = 3;
+const POSTS_PER_KILL: usize = 4;
 /// Rows of the datasets that jobs are posted on, at most.
 const TRAINABLE_ROWS: usize = 2_000;
+/// Of a job that takes about a second, so that kills find it at work.
+const LONG_EPOCHS: usize = 500;
 /// Between two looks for something to do.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -52,9 +54,10 @@ impl Site {
 pub(super) fn start(site: &Arc<Site>, seed: u64) -> Vec<JoinHandle<()>> {
     let rng = |client: u64| ChaCha8Rng::seed_from_u64(seed.wrapping_add(client));
     vec![
-        tokio::spawn(upload_on(site.clone(), rng(0))),
-        tokio::spawn(upload_on(site.clone(), rng(1))),
-        tokio::spawn(upload_on(site.clone(), rng(2))),
+        // Some send in one piece; some dawdle, so that the server is often found in the middle.
+        tokio::spawn(upload_on(site.clone(), rng(0), 0.0)),
+        tokio::spawn(upload_on(site.clone(), rng(1), 0.1)),
+        tokio::spawn(upload_on(site.clone(), rng(2), 0.9)),
         tokio::spawn(post_on(site.clone(), rng(3))),
         tokio::spawn(post_again_on(site.clone(), rng(4))),
         tokio::spawn(follow_on(site.clone(), rng(5))),
@@ -69,11 +72,11 @@ pub(super) async fn upload_the_first(client: &Client, ledger: &Mutex<Ledger>) {
     ledger.lock().unwrap().uploaded(&upload.name, reply.expect_status(201));
 }
 
-async fn upload_on(site: Arc<Site>, mut rng: ChaCha8Rng) {
+/// Uploads one file after another, a share of them slowly.
+async fn upload_on(site: Arc<Site>, mut rng: ChaCha8Rng, slow: f64) {
     while site.goes_on() {
         let upload = next_upload(&site, &mut rng);
-        // Some send in one piece; some dawdle, so that the server is often found in the middle.
-        let (pieces, pause) = if rng.random_bool(0.5) { (1, 0) } else { (16, rng.random_range(1..20)) };
+        let (pieces, pause) = if rng.random_bool(slow) { (16, rng.random_range(1..20)) } else { (1, 0) };
         match send_upload(&site.client, &upload, pieces, Duration::from_millis(pause)).await {
             Ok(reply) => site.ledger(|ledger| note_upload(ledger, &upload, &reply)),
             Err(error) => {
@@ -102,7 +105,8 @@ fn next_upload(site: &Site, rng: &mut ChaCha8Rng) -> Upload {
     })
 }
 
-/// Notes the answer to an upload: made, or made before, or, with a key, still held by a request that was cut off.
+/// Notes the answer to an upload: made, or made before, or, with a key, still held by a request that is under way or
+/// was cut off.
 pub(super) fn note_upload(ledger: &mut Ledger, upload: &Upload, reply: &Reply) {
     if upload.key.is_some() && reply.status == 409 {
         reply.expect_problem(409, "idempotency-key-in-use");
@@ -134,15 +138,16 @@ pub(super) async fn send_upload(
 
 async fn post_on(site: Arc<Site>, mut rng: ChaCha8Rng) {
     for _ in 0..POSTS_PER_KILL {
-        tokio::time::sleep(Duration::from_millis(rng.random_range(0..300))).await;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..250))).await;
         if !site.goes_on() {
             return;
         }
         let post = site.ledger(|ledger| next_post(ledger, &mut rng));
         let Ok(reply) = send_post(&site.client, &post).await else { return };
-        let job = reply.expect_status(202);
-        site.ledger(|ledger| ledger.posted(post.seed, job.clone()));
-        if rng.random_bool(0.25) && cancel(&site, post.seed, &job, &mut rng).await.is_err() {
+        site.ledger(|ledger| note_post(ledger, &post, &reply));
+        let answer = site.ledger(|ledger| ledger.post(post.seed).answer.clone());
+        let Some(job) = answer.filter(|_| rng.random_bool(0.25)) else { continue };
+        if cancel(&site, post.seed, &job, &mut rng).await.is_err() {
             return;
         }
     }
@@ -156,8 +161,8 @@ fn next_post(ledger: &mut Ledger, rng: &mut ChaCha8Rng) -> Post {
     let mut body = match rng.random_range(0..4) {
         0 => json!({"model": {"type": "logistic"}, "evaluation": {"bootstrap": 0}}),
         1 => json!({
-            "model": {"type": "mlp", "hidden_layers": [32]},
-            "training": {"epochs": 80, "batch_size": 16, "early_stopping": null},
+            "model": {"type": "mlp", "hidden_layers": [64, 64]},
+            "training": {"epochs": LONG_EPOCHS, "batch_size": 16, "early_stopping": null},
             "evaluation": {"bootstrap": 20},
         }),
         _ => data::quick(),

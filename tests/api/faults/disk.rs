@@ -43,6 +43,10 @@ impl Disk {
         new
     }
 
+    pub(super) fn count_blobs(&self) -> usize {
+        self.blobs().len()
+    }
+
     /// Makes every file older than the sweeper spares.
     pub(super) fn age_everything(&self) {
         for path in self.blobs().into_iter().chain(entries(&self.root.join("staging"))) {

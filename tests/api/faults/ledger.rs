@@ -72,7 +72,7 @@ impl Hits {
     /// A test that never hits anything shows nothing.
     pub(super) fn assert_some_of_each(&self) {
         assert!(self.with_bytes_staged > 0 && self.during_uploads > 0, "no upload was hit: {self:#?}");
-        assert!(self.during_jobs > 0, "no job was hit: {self:#?}");
+        assert!(self.during_jobs > self.kills / 10, "hardly a job was hit: {self:#?}");
         assert!(self.models > 0, "no job succeeded: {self:#?}");
     }
 }
