@@ -1,10 +1,16 @@
 //! `Idempotency-Key` on requests that create: sent twice, done once, answered alike.
+//!
+//! A key is held only a few seconds at a time and the hold renewed while the request is at work: uploads may take
+//! hours, and yet a client whose server died need not wait for hours until it may send its request again.
+
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::AppState;
 use super::auth::Principal;
@@ -97,7 +103,7 @@ pub async fn begin(
     let principal = format!("{} {operation}", principal.name());
     let hold_seconds = state.config.idempotency_hold_seconds;
     match state.store.begin_idempotent(&principal, &key, hold_seconds).await? {
-        Begin::Started => Ok(Begun::Fresh(Hold(Some(Held { store: state.store.clone(), principal, key })))),
+        Begin::Started => Ok(Begun::Fresh(Hold::new(&state.store, principal, key, hold_seconds))),
         Begin::InProgress => {
             Err(ApiError::new(Code::IdempotencyKeyInUse, "try again when the first request is answered"))
         }
@@ -112,9 +118,16 @@ struct Held {
     store: Store,
     principal: String,
     key: String,
+    /// Renews the hold until this is dropped.
+    _renewal: AbortOnDropHandle<()>,
 }
 
 impl Hold {
+    fn new(store: &Store, principal: String, key: String, hold_seconds: f64) -> Self {
+        let renewal = tokio::spawn(renew(store.clone(), principal.clone(), key.clone(), hold_seconds));
+        Self(Some(Held { store: store.clone(), principal, key, _renewal: AbortOnDropHandle::new(renewal) }))
+    }
+
     /// What to store together with what is created; nothing if the request has no key.
     pub fn answer(&self, request_sha256: &str, created: &Created) -> Option<IdempotentAnswer> {
         self.0.as_ref().map(|held| IdempotentAnswer {
@@ -141,6 +154,17 @@ impl Held {
     async fn abandon(self) {
         if let Err(error) = self.store.abandon_idempotent(&self.principal, &self.key).await {
             tracing::warn!(error = %crate::telemetry::Chain(&error), "an idempotency key stays held until its time is over");
+        }
+    }
+}
+
+/// Renews a hold three times as often as it would lapse. Should that fail for so long that another request takes the
+/// key over, the one that ends second is refused.
+async fn renew(store: Store, principal: String, key: String, hold_seconds: f64) {
+    loop {
+        tokio::time::sleep(Duration::from_secs_f64(hold_seconds / 3.0)).await;
+        if let Err(error) = store.renew_idempotent(&principal, &key, hold_seconds).await {
+            tracing::warn!(error = %crate::telemetry::Chain(&error), "the hold on an idempotency key is not renewed");
         }
     }
 }

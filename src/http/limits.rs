@@ -42,7 +42,7 @@ pub struct HttpConfig {
     pub connection_idle_seconds: f64,
     /// Seconds that requests may take to end once the server stops. Default 20.
     pub drain_seconds: f64,
-    /// Seconds that an `Idempotency-Key` of an unfinished request is held. Default 3600.
+    /// Seconds that an `Idempotency-Key` of an unfinished request stays held should its server die. Default 5.
     pub idempotency_hold_seconds: f64,
     /// Seconds between comments that keep a silent event stream open. Default 15.
     pub event_keep_alive_seconds: f64,
@@ -102,7 +102,7 @@ impl Default for HttpConfig {
             header_seconds: 10.0,
             connection_idle_seconds: 75.0,
             drain_seconds: 20.0,
-            idempotency_hold_seconds: 3600.0,
+            idempotency_hold_seconds: 5.0,
             event_keep_alive_seconds: 15.0,
             allowed_origins: Vec::new(),
             access: Access::Open,

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Ended, Engine, Produced, Work};
@@ -32,6 +32,8 @@ pub(super) struct Running {
     pub(super) lease: Lease,
     pub(super) window: Arc<Window>,
     started: Timestamp,
+    /// Listened to over the whole run, so that no ring falls between two things waited for.
+    cancels: watch::Receiver<u64>,
 }
 
 /// How a run ended, before it is written down.
@@ -49,7 +51,8 @@ impl Runner {
         let id = job.id;
         tracing::info!(job = %id, attempt = job.attempt, "job started");
         let clock = self.store.clock();
-        let mut running = Running { job, lease, window: Window::new(clock.clone()), started: clock.now() };
+        let cancels = self.store.cancel_requests();
+        let mut running = Running { job, lease, window: Window::new(clock.clone()), started: clock.now(), cancels };
         let outcome = self.work(&mut running).await;
         match self.conclude(&mut running, outcome).await {
             Ok(end) => tracing::info!(job = %id, end, "job ended"),
@@ -82,14 +85,13 @@ impl Runner {
     /// Waits for `task` and meanwhile keeps the lease, publishes progress and passes on every wish to stop.
     pub(super) async fn attend<T>(&self, running: &mut Running, task: impl Future<Output = T>) -> T {
         let mut task = std::pin::pin!(task);
-        let mut cancels = self.store.cancel_requests();
         let pause = Duration::from_secs_f64(self.config.heartbeat_seconds);
         loop {
-            let not_told_to_go = !self.shutdown.is_cancelled();
+            let not_told_to_go = running.window.stop().is_none();
             tokio::select! {
                 done = &mut task => return done,
-                () = self.shutdown.cancelled(), if not_told_to_go => running.window.ask_to_stop(Stop::Shutdown),
-                _ = cancels.changed() => {}
+                () = self.shutdown.cancelled(), if not_told_to_go => {}
+                _ = running.cancels.changed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
             self.look_at_the_time(running);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
@@ -29,7 +29,9 @@ pub async fn run_with(store: Store, engine: Arc<dyn Engine>, config: WorkerConfi
     // Subscribed before the first look at the queue, so that no job is missed in between.
     let mut changes = runner.store.queue_changes();
     while let Some(slot) = free_slot(&slots, &runner.shutdown).await {
-        while running.try_join_next().is_some() {}
+        while let Some(ended) = running.try_join_next() {
+            look_for_a_crash(ended);
+        }
         match runner.store.claim(runner.config.lease_seconds).await {
             Ok(Some((job, lease))) => {
                 let runner = runner.clone();
@@ -49,9 +51,19 @@ pub async fn run_with(store: Store, engine: Arc<dyn Engine>, config: WorkerConfi
             () = tokio::time::sleep(Duration::from_secs_f64(runner.config.poll_seconds)) => {}
         }
     }
-    while running.join_next().await.is_some() {}
+    while let Some(ended) = running.join_next().await {
+        look_for_a_crash(ended);
+    }
     if let Err(error) = sweeper.await {
         tracing::error!(error = %Chain(&error), "the sweeper crashed");
+    }
+}
+
+/// A panic beside a job's thread, not in it, is a defect of this program. The job is not lost: nobody renews its lease
+/// any more, so it goes back to the queue when that lapses.
+fn look_for_a_crash(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(error = %Chain(&error), "the keeper of a running job crashed; its lease will lapse");
     }
 }
 

@@ -50,6 +50,16 @@ impl Engine {
         }
     }
 
+    /// Makes the transaction the only one that counts and fills the queue, until it ends. SQLite has only one that
+    /// writes anyway.
+    pub(super) fn lock_queue(self) -> Option<&'static str> {
+        match self {
+            Engine::Sqlite => None,
+            // Any number will do that nobody else locks in this database: the letters "evenkeel".
+            Engine::Postgres => Some("SELECT pg_advisory_xact_lock(7311142570005194092)"),
+        }
+    }
+
     /// A statement from its template: `{for_update}`, `{for_update_skip_locked}` and `{for_share}` become the
     /// engine's clauses. Templates are constants of this program, so nothing a user typed gets here.
     pub(super) fn sql(self, template: &'static str) -> AssertSqlSafe<String> {

@@ -1,7 +1,8 @@
 //! Idempotency keys: a request that is sent twice is done once.
 //!
 //! A key is begun before the work and answered in the transaction that creates the thing. Between the two the
-//! request holds the key for a while; if its process dies, another may take the key over when that while has passed.
+//! request holds the key for a while and renews the hold as long as it is at work; if its process dies, another may
+//! take the key over when that while has passed.
 //! Should both come to their end, the one that commits second finds the key answered and writes nothing.
 
 use sqlx::{Any, Transaction};
@@ -53,6 +54,20 @@ impl Store {
             Some(answer) => Ok(Begin::Done(answer?)),
             None => Ok(Begin::InProgress),
         }
+    }
+
+    /// Holds the key for `hold_seconds` from now, as long as it is neither answered nor abandoned.
+    pub async fn renew_idempotent(&self, principal: &str, key: &str, hold_seconds: f64) -> Result<()> {
+        sqlx::query(
+            "UPDATE idempotency_keys SET held_until = $1
+             WHERE principal = $2 AND idempotency_key = $3 AND status IS NULL",
+        )
+        .bind(self.0.clock.now().plus_seconds(hold_seconds).as_micros())
+        .bind(principal.to_owned())
+        .bind(key.to_owned())
+        .execute(self.pool())
+        .await?;
+        Ok(())
     }
 
     /// Lets go of a key whose request was refused, so that it may be sent again corrected.

@@ -1,5 +1,7 @@
 //! `Idempotency-Key`: a repetition is harmless.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::support::app::{App, Engine, postgres_url};
@@ -62,6 +64,22 @@ async fn the_second_of_two_at_once_is_told_to_wait() {
     let call = app.client().post("/v1/datasets?name=parked").header("content-type", "text/csv");
     let second = call.header("idempotency-key", "both").body(data::csv(40)).send().await;
     second.expect_problem(409, "idempotency-key-in-use");
+    let answer = first.complete_upload().await;
+    assert!(answer.contains(" 201 "), "{answer}");
+}
+
+/// Longer than the five seconds for which a key is held at a time: while a request is at work, its hold is renewed.
+#[tokio::test]
+async fn a_slow_request_keeps_its_key() {
+    let app = App::start().await;
+    let mut first = Raw::park_upload(app.address(), "slow").await;
+    let parked = Instant::now();
+    while parked.elapsed() < Duration::from_secs(7) {
+        let call = app.client().post("/v1/datasets?name=parked").header("content-type", "text/csv");
+        let second = call.header("idempotency-key", "slow").body(data::csv(40)).send().await;
+        second.expect_problem(409, "idempotency-key-in-use");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let answer = first.complete_upload().await;
     assert!(answer.contains(" 201 "), "{answer}");
 }

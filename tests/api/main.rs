@@ -7,6 +7,7 @@ mod support;
 mod auth;
 mod document;
 mod errors;
+mod faults;
 mod idempotency;
 mod jobs;
 mod limits;

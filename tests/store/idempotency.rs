@@ -8,6 +8,7 @@ use crate::support::{Engine, TestStore, dataset_record, enqueued, new_job, on_bo
 on_both_engines!(
     a_key_is_begun_once_and_answered_once,
     an_abandoned_key_is_free,
+    a_renewed_hold_lasts_and_changes_nothing_else,
     a_key_left_behind_is_taken_over_and_answered_once,
     many_at_once_begin_one,
     a_refused_request_leaves_no_answer,
@@ -70,6 +71,25 @@ async fn a_key_left_behind_is_taken_over_and_answered_once(engine: Engine) {
     assert!(matches!(refused, Err(StoreError::AlreadyAnswered)), "{refused:?}");
     assert_eq!(test.store.job(second.id).await.unwrap(), None);
     assert!(matches!(begin(&test, "k").await, Begin::Done(stored) if stored.body == "slow"));
+}
+
+async fn a_renewed_hold_lasts_and_changes_nothing_else(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    let renew = async |key: &str| test.store.renew_idempotent("key-1", key, HOLD).await.unwrap();
+    assert_eq!(begin(&test, "k").await, Begin::Started);
+    test.clock.advance(HOLD / 2.0);
+    renew("k").await;
+    test.clock.advance(HOLD - 0.001);
+    assert_eq!(begin(&test, "k").await, Begin::InProgress);
+    test.clock.advance(0.001);
+    assert_eq!(begin(&test, "k").await, Begin::Started);
+    // A key that nobody has begun is not begun by that, and an answered one stays answered.
+    renew("other").await;
+    assert_eq!(begin(&test, "other").await, Begin::Started);
+    let dataset = test.dataset().await;
+    enqueued(test.store.enqueue(&new_job(dataset.id, 0), Some(&answer("k", "done"))).await.unwrap());
+    renew("k").await;
+    assert!(matches!(begin(&test, "k").await, Begin::Done(stored) if stored.body == "done"));
 }
 
 async fn many_at_once_begin_one(engine: Engine) {

@@ -18,6 +18,7 @@ on_both_engines!(
     a_queued_job_is_cancelled_at_once,
     a_running_job_is_asked_to_stop_and_ended_ones_stay,
     the_queue_has_a_limit,
+    many_at_once_do_not_overfill_the_queue,
     lists_filter,
     stats_count_and_tell_the_oldest,
     waiting_workers_are_rung,
@@ -142,6 +143,24 @@ async fn the_queue_has_a_limit(engine: Engine) {
     assert_eq!(small.job(refused.id).await.unwrap(), None);
     small.claim(LEASE).await.unwrap().unwrap();
     enqueued(small.enqueue(&refused, None).await.unwrap());
+}
+
+async fn many_at_once_do_not_overfill_the_queue(engine: Engine) {
+    const LIMIT: usize = 5;
+    let mut test = TestStore::new(engine).await;
+    test.config.max_pending = LIMIT as u64;
+    // Two processes, and a dataset for each request, so that no row of a dataset makes one wait for another.
+    let stores = [test.again().await, test.again().await];
+    let mut requests = Vec::new();
+    for index in 0..24 {
+        let (store, job) = (stores[index % 2].clone(), new_job(test.dataset().await.id, 0));
+        requests.push(async move { store.enqueue(&job, None).await.unwrap() });
+    }
+    let answers = join_all(requests.into_iter().map(tokio::spawn)).await;
+    let taken = answers.iter().filter(|answer| matches!(answer, Ok(Enqueue::Enqueued(_)))).count();
+    let refused = answers.iter().filter(|answer| matches!(answer, Ok(Enqueue::QueueFull { limit: 5 }))).count();
+    assert_eq!((taken, refused), (LIMIT, 24 - LIMIT));
+    assert_eq!(test.store.queue_stats().await.unwrap().by_status["queued"], LIMIT as u64);
 }
 
 async fn lists_filter(engine: Engine) {

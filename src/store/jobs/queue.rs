@@ -31,7 +31,7 @@ impl Store {
             return Ok(Enqueue::DatasetGone);
         }
         let limit = self.0.max_pending;
-        if count_queued(&mut transaction).await? >= stored(limit) {
+        if self.count_queued(&mut transaction).await? >= stored(limit) {
             return Ok(Enqueue::QueueFull { limit });
         }
         let record = job.queued(now);
@@ -124,6 +124,17 @@ impl Store {
         row.map(|(id,)| Place { table: "jobs", id: &id }.parse("id", &id)).transpose()
     }
 
+    /// How many jobs wait. Nobody else puts one in until the transaction ends, so that two requests cannot both have
+    /// the last free place; jobs that come back from workers are not refused and not waited for.
+    async fn count_queued(&self, transaction: &mut Transaction<'static, Any>) -> Result<i64> {
+        if let Some(lock) = self.engine().lock_queue() {
+            sqlx::query(lock).execute(&mut **transaction).await?;
+        }
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT COUNT(*) FROM jobs WHERE status = 'queued'").fetch_one(&mut **transaction).await?;
+        Ok(count)
+    }
+
     /// Commits and rings.
     pub(super) async fn commit(&self, mut transaction: Transaction<'static, Any>, bells: &[Bell]) -> Result<()> {
         for &bell in bells {
@@ -185,13 +196,6 @@ impl NewJob {
             transitions: vec![Transition { status: JobStatus::Queued, at: now }],
         }
     }
-}
-
-/// Two requests at the same moment may both see the last free place; the limit bounds the queue, not its last row.
-async fn count_queued(transaction: &mut Transaction<'static, Any>) -> Result<i64> {
-    let (count,): (i64,) =
-        sqlx::query_as("SELECT COUNT(*) FROM jobs WHERE status = 'queued'").fetch_one(&mut **transaction).await?;
-    Ok(count)
 }
 
 async fn insert(transaction: &mut Transaction<'static, Any>, job: &JobRecord) -> Result<()> {

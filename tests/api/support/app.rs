@@ -100,8 +100,18 @@ impl App {
 
     /// Ends the server at once, as a power cut would, and starts another one on the same data.
     pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Ends the server at once, as a power cut would. Answers when it is gone.
+    pub(crate) fn kill(&mut self) {
         self.server.child.kill().unwrap();
         self.server.child.wait().unwrap();
+    }
+
+    /// Starts another server on the data of one that was killed.
+    pub(crate) fn start_again(&mut self) {
         self.server = Server::start(self.scratch.path(), &self.flags);
     }
 

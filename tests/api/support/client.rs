@@ -72,14 +72,34 @@ impl Client {
 
     /// The live events of a job.
     pub(crate) async fn follow(&self, job_id: &str, last_event_id: Option<u64>) -> EventStream {
+        self.try_follow(job_id, last_event_id).await.unwrap()
+    }
+
+    /// As [`Client::follow`], from a server that may die meanwhile.
+    pub(crate) async fn try_follow(&self, job_id: &str, last_event_id: Option<u64>) -> reqwest::Result<EventStream> {
         let mut call = self.get(&format!("/v1/jobs/{job_id}/events"));
         if let Some(id) = last_event_id {
             call = call.header("last-event-id", &id.to_string());
         }
-        let response = call.request.send().await.unwrap();
+        let response = call.request.send().await?;
         assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        EventStream::new(response)
+        Ok(EventStream::new(response))
+    }
+
+    /// All items of a list, newest first. `query` is empty or starts with `&`.
+    pub(crate) async fn list(&self, path: &str, query: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut token = String::new();
+        loop {
+            let page = format!("{path}?page_size=200{query}{token}");
+            let mut page = self.get(&page).send().await.expect_status(200);
+            items.append(page["items"].as_array_mut().unwrap());
+            match page["next_page_token"].as_str() {
+                Some(next) => token = format!("&page_token={next}"),
+                None => return items,
+            }
+        }
     }
 
     /// Follows a job to its end and gives it as it is then.
@@ -135,14 +155,19 @@ impl Call {
 
     /// Sends the request and holds the answer against the contract.
     pub(crate) async fn send(self) -> Reply {
-        let response = self.request.send().await.unwrap();
+        self.try_send().await.unwrap()
+    }
+
+    /// As [`Call::send`], to a server that may die meanwhile.
+    pub(crate) async fn try_send(self) -> reqwest::Result<Reply> {
+        let response = self.request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let bytes = response.bytes().await.unwrap().to_vec();
+        let bytes = response.bytes().await?.to_vec();
         let answer = Answer { status, headers: &headers, body: &bytes };
         let mistakes = CONTRACT.mistakes(self.method, &self.path, &answer);
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(2_000)]).into_owned();
         assert!(mistakes.is_empty(), "{} {}: {status}\n{}\n{shown}", self.method, self.path, mistakes.join("\n"));
-        Reply { status, headers, bytes }
+        Ok(Reply { status, headers, bytes })
     }
 }
 

@@ -27,16 +27,24 @@ impl EventStream {
 
     /// The next event; `None` where the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Event> {
+        self.try_next().await.unwrap()
+    }
+
+    /// As [`EventStream::next`], from a server that may die meanwhile.
+    pub(crate) async fn try_next(&mut self) -> reqwest::Result<Option<Event>> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
                 let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
                 if let Some(event) = parse(&block).into_iter().next() {
-                    return Some(event);
+                    return Ok(Some(event));
                 }
                 continue;
             }
             let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("the stream is silent");
-            self.buffer.extend_from_slice(&chunk.unwrap()?);
+            match chunk? {
+                Some(bytes) => self.buffer.extend_from_slice(&bytes),
+                None => return Ok(None),
+            }
         }
     }
 
