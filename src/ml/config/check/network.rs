@@ -12,7 +12,9 @@ pub(super) fn check_mlp(
     errors: &mut Vec<FieldError>,
 ) -> MlpConfig {
     let activations = Activation::ALL.map(|activation| (activation.name(), activation));
-    let activation = model.choice("activation", Activation::Relu, &activations, errors);
+    // Over the seven datasets that defaults were chosen on, tanh had the best mean log loss of all activations, an
+    // average precision within noise of the best, and it alone kept its ranking when SMOTE made the training rows.
+    let activation = model.choice("activation", Activation::Tanh, &activations, errors);
     MlpConfig {
         hidden_layers: check_hidden_layers(model, limits, errors),
         activation,
