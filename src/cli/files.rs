@@ -6,7 +6,10 @@ use std::io::BufWriter;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::CliError;
+use crate::ml::json;
 use crate::ml::model::Model;
 use crate::ml::table::{
     ColumnType, DEFAULT_MISSING, Profile, ReadOptions, Table, TableFormat, TableLimits, load, profile,
@@ -96,9 +99,15 @@ pub(super) fn missing_markers() -> Vec<String> {
     DEFAULT_MISSING.iter().map(|&marker| marker.to_owned()).collect()
 }
 
-/// Reads a small text file, such as a configuration.
-pub(super) fn read_text(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.to_owned(), source })
+/// Reads a configuration: JSON, in which no object has a member twice.
+pub(super) fn read_json(path: &Path) -> Result<Value, CliError> {
+    let text = std::fs::read(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
+    let read = json::parse(&text).map_err(|error| CliError::work(path.display().to_string(), error))?;
+    if read.repeated.is_empty() {
+        return Ok(read.value);
+    }
+    let twice = read.repeated.join(", ");
+    Err(CliError::Usage(format!("{}: there more than once: {twice}", path.display())))
 }
 
 /// Writes a file so that it is there whole or not at all: beside its place first, then renamed.

@@ -49,8 +49,7 @@ fn resample_file(args: &ResampleArgs) -> Result<(), CliError> {
     let table = file.load(&profile)?;
     let target = rarer_is_positive(&table, &args.target)?;
     let (names, features) = numeric_features(&table, &args.target, &target)?;
-    let config = serde_json::from_str(&files::read_text(&args.config)?)
-        .map_err(|error| CliError::work(args.config.display().to_string(), error))?;
+    let config = files::read_json(&args.config)?;
     let counts = ClassCounts::of(&target.labels);
     let steps = check_resample_steps(&config, &ConfigLimits::STANDARD, Some(counts)).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail)).collect();

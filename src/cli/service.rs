@@ -109,6 +109,8 @@ impl JobArgs {
         config.heartbeat_seconds = config.heartbeat_seconds.min(self.lease_seconds / 3.0);
         config.memory_bytes = self.max_job_memory_bytes;
         config.retention.job_seconds = self.job_retention_days * 86_400.0;
+        // What was accepted as an upload is read, whatever the limits are now.
+        config.table_limits.max_decompressed_bytes = u64::MAX;
         Ok(config)
     }
 }
@@ -179,6 +181,9 @@ struct LimitArgs {
     /// Uploads at work at once; more are told to come back.
     #[arg(long, env = "EVENKEEL_MAX_CONCURRENT_UPLOADS", default_value_t = 16, value_name = "N")]
     max_concurrent_uploads: usize,
+    /// Event streams open at once; more are told to come back.
+    #[arg(long, env = "EVENKEEL_MAX_EVENT_STREAMS", default_value_t = 256, value_name = "N")]
+    max_event_streams: usize,
     /// Hidden layers of a network.
     #[arg(long, env = "EVENKEEL_MAX_LAYERS", default_value_t = 16, value_name = "N")]
     max_layers: usize,
@@ -231,6 +236,7 @@ impl ServeArgs {
         worker.table_limits.max_columns = self.limits.max_columns;
         let mut http = self.limits.http_config();
         http.tables = worker.table_limits.clone();
+        http.tables.max_decompressed_bytes = http.max_decompressed_bytes;
         http.jobs.memory_bytes = self.jobs.max_job_memory_bytes;
         http.access = if self.require_keys { Access::Keys } else { Access::Open };
         Ok(ServiceSettings { store: self.store.config()?, http, worker, threads: self.jobs.threads })
@@ -249,6 +255,7 @@ impl LimitArgs {
             model_cache_bytes: self.model_cache_bytes,
             max_concurrent_predictions: self.max_concurrent_predictions,
             max_concurrent_uploads: self.max_concurrent_uploads,
+            max_event_streams: self.max_event_streams,
             request_seconds: self.request_seconds,
             body_idle_seconds: self.body_idle_seconds,
             allowed_origins: self.allowed_origin.clone(),

@@ -95,7 +95,7 @@ fn train(args: &TrainArgs) -> Result<(), CliError> {
 
 fn read_request(path: Option<&Path>) -> Result<Value, CliError> {
     let Some(path) = path else { return Ok(Value::Object(serde_json::Map::new())) };
-    serde_json::from_str(&files::read_text(path)?).map_err(|error| CliError::work(path.display().to_string(), error))
+    files::read_json(path)
 }
 
 /// The file as a dataset record, so that everything after it is the same as on the server.

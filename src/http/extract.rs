@@ -14,6 +14,7 @@ use super::AppState;
 use super::body::{self, BodyLimits};
 use super::error::{ApiError, Code};
 use super::problem::FieldProblem;
+use crate::ml::json;
 
 /// The one id in the path.
 #[derive(Debug, Clone, Copy)]
@@ -176,7 +177,8 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
 /// Parses JSON that nests at most `max_depth` arrays and objects.
 ///
 /// # Errors
-/// 400 with the line and column of the first mistake.
+/// 400 with the line and column of the first mistake; 422 with every member that an object has twice: one reader
+/// takes the first, another the last, and the client meant one of them.
 pub fn parse_json(bytes: &[u8], max_depth: usize) -> Result<Value, ApiError> {
     if let Some(offset) = too_deep(bytes, max_depth) {
         return Err(ApiError::new(
@@ -184,7 +186,12 @@ pub fn parse_json(bytes: &[u8], max_depth: usize) -> Result<Value, ApiError> {
             format!("expected at most {max_depth} nested arrays and objects, found more at byte {offset}"),
         ));
     }
-    serde_json::from_slice(bytes).map_err(|error| ApiError::new(Code::MalformedJson, error.to_string()))
+    let read = json::parse(bytes).map_err(|error| ApiError::new(Code::MalformedJson, error.to_string()))?;
+    if read.repeated.is_empty() {
+        return Ok(read.value);
+    }
+    let twice = |pointer| FieldProblem::at_pointer(pointer, "the object has this member more than once");
+    Err(ApiError::invalid(read.repeated.into_iter().map(twice)))
 }
 
 /// Where the nesting exceeds `max_depth`. Looks at brackets outside strings only; what is not JSON is left to the
@@ -260,6 +267,14 @@ mod tests {
         let error = parse_json("[".repeat(1_000_000).as_bytes(), 64).unwrap_err();
         assert_eq!(error.code(), Code::MalformedJson);
         assert_eq!(error.detail(), "expected at most 64 nested arrays and objects, found more at byte 64");
+    }
+
+    #[test]
+    fn members_that_come_twice_are_all_named() {
+        let error = parse_json(br#"{"a": 1, "b": {"c": 1, "c": 1}, "a": 1}"#, 64).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest);
+        let pointers: Vec<&str> = error.errors().iter().filter_map(|error| error.pointer.as_deref()).collect();
+        assert_eq!(pointers, ["/b/c", "/a"]);
     }
 
     #[test]

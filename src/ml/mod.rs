@@ -2,7 +2,7 @@
 //! the time, and all chance comes in as a [`seed::Seed`].
 //!
 //! The order of the modules is the order of dependence:
-//! - [`seed`], [`table`], [`labels`]: what comes in.
+//! - [`seed`], [`json`], [`table`], [`labels`]: what comes in.
 //! - [`config`]: a checked job configuration; the only place that knows a default.
 //! - [`sets`], [`split`]: rows that may be learnt from ([`sets::TrainSet`]) and rows that may only be scored
 //!   ([`sets::EvalSet`]).
@@ -15,6 +15,7 @@
 pub mod augment;
 pub mod calibrate;
 pub mod config;
+pub mod json;
 pub mod kernel;
 pub mod labels;
 pub mod logistic;

@@ -49,12 +49,52 @@ impl DatasetRecord {
 }
 
 fn feature_facts(column: &ColumnSummary) -> FeatureFacts {
-    let counted: u64 = column.top.len() as u64;
-    let all_listed = column.distinct_exact && counted == column.distinct;
     FeatureFacts {
         name: column.name.clone(),
         column_type: column.column_type,
         distinct: column.distinct as usize,
-        values: all_listed.then(|| column.top.iter().map(|top| (top.value.clone(), top.count as usize)).collect()),
+        values: all_values(column),
+    }
+}
+
+/// Every value with its count, or nothing where the summary leaves some out.
+fn all_values(column: &ColumnSummary) -> Option<BTreeMap<String, usize>> {
+    let complete = column.distinct_exact && column.top.len() as u64 == column.distinct;
+    complete.then(|| column.top.iter().map(|top| (top.value.clone(), top.count as usize)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::table::{ColumnType, TopCategory};
+
+    fn ward() -> ColumnSummary {
+        let top = [("east", 700), ("west", 290)];
+        ColumnSummary {
+            name: "ward".to_owned(),
+            column_type: ColumnType::Categorical,
+            missing: 10,
+            distinct: 2,
+            distinct_exact: true,
+            numeric: None,
+            top: top.map(|(value, count)| TopCategory { value: value.to_owned(), count }).to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_column_with_few_values_lists_them_all() {
+        let expected = BTreeMap::from([("east".to_owned(), 700), ("west".to_owned(), 290)]);
+        assert_eq!(feature_facts(&ward()).values, Some(expected));
+    }
+
+    #[test]
+    fn a_column_whose_list_is_cut_short_has_none() {
+        let facts = feature_facts(&ColumnSummary { distinct: 977, ..ward() });
+        assert_eq!((facts.values, facts.distinct), (None, 977));
+    }
+
+    #[test]
+    fn an_uncounted_column_is_not_taken_for_complete() {
+        assert_eq!(feature_facts(&ColumnSummary { distinct_exact: false, ..ward() }).values, None);
     }
 }

@@ -19,7 +19,7 @@ mod page;
 mod row;
 mod sweep;
 
-pub use blobs::{BlobStore, StagedBlob};
+pub use blobs::{BlobParts, BlobStore, StagedBlob};
 pub use datasets::{DatasetFilter, DeleteDataset};
 pub use error::StoreError;
 pub use idempotency::{Begin, IdempotentAnswer, StoredAnswer};
@@ -103,9 +103,9 @@ impl Store {
         migrations::apply(self.pool(), self.0.database.migration_lock.clone()).await
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers and has what the service keeps in it.
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(self.pool()).await?;
+        sqlx::query("SELECT 1 FROM jobs WHERE 1 = 0").execute(self.pool()).await?;
         Ok(())
     }
 

@@ -29,6 +29,27 @@ async fn unreadable_requests() {
 }
 
 #[tokio::test]
+async fn members_that_come_twice() {
+    let app = App::start().await;
+    let client = app.client();
+    let post =
+        |path: &str, body: &'static str| client.post(path).header("content-type", "application/json").body(body).send();
+    let body = r#"{"dataset_id": "x", "training": {"epochs": 1, "epochs": 2}, "seed": 1, "seed": 1}"#;
+    for path in ["/v1/jobs", "/v1/jobs/validate"] {
+        let problem = post(path, body).await.expect_problem(422, "invalid-request");
+        assert_eq!(places(&problem), ["/training/epochs", "/seed"]);
+    }
+    let dataset = client.upload("", data::csv(80)).await;
+    let model = client.train(&dataset, data::quick()).await;
+    let path = format!("/v1/models/{}/predict", model["id"].as_str().unwrap());
+    let problem = post(&path, r#"{"rows": [{"age": 1}, {"age": 1, "age": 2}]}"#).await;
+    assert_eq!(places(&problem.expect_problem(422, "invalid-request")), ["/rows/1/age"]);
+    let call = client.post("/v1/datasets").header("content-type", "application/x-ndjson");
+    let problem = call.body("{\"a\": 1, \"y\": 0}\n{\"a\": 1, \"y\": 1, \"a\": 2}\n").send().await;
+    assert_eq!(places(&problem.expect_problem(422, "invalid-dataset")), ["2:a"]);
+}
+
+#[tokio::test]
 async fn unknown_things_paths_and_methods() {
     let app = App::start().await;
     let client = app.client();
@@ -169,7 +190,7 @@ async fn a_failure_of_the_server_says_nothing_of_the_inside() {
     let app = App::start().await;
     let client = app.client();
     let dataset = client.upload("", data::csv(80)).await;
-    lose_blob(&app, dataset["sha256"].as_str().unwrap());
+    app.lose_blob(dataset["sha256"].as_str().unwrap());
     let reply = client.get(&format!("/v1/datasets/{}/content", dataset["id"].as_str().unwrap())).send().await;
     let problem = reply.expect_problem(500, "internal-error");
     let shown = problem.to_string();
@@ -177,25 +198,7 @@ async fn a_failure_of_the_server_says_nothing_of_the_inside() {
         assert!(!shown.contains(inside), "{shown}");
     }
     let request_id = problem["request_id"].as_str().unwrap();
-    let log = app.log();
-    let cause = log.lines().find(|line| line.contains(request_id) && line.contains("ERROR"));
-    assert!(cause.is_some(), "the log has the cause under {request_id}:\n{log}");
-}
-
-fn lose_blob(app: &App, sha256: &str) {
-    let mut folders = vec![app.data_dir().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.ends_with(sha256) {
-                std::fs::remove_file(path).unwrap();
-                return;
-            }
-        }
-    }
-    panic!("there is no blob {sha256}");
+    app.logged(|line| line.contains(request_id) && line.contains("ERROR"));
 }
 
 /// The text of every refusal so far, for tests of what must not be in it.

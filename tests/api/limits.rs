@@ -124,3 +124,72 @@ async fn length_of_the_queue() {
     client.post(&format!("/v1/jobs/{}/cancel", second["id"].as_str().unwrap())).send().await.expect_status(200);
     client.queue(&job).await;
 }
+
+#[tokio::test]
+async fn event_streams_at_once() {
+    let app = App::with(Engine::Sqlite, &["--workers", "0", "--max-event-streams", "2"]).await;
+    let client = app.client();
+    let dataset = client.upload("", data::csv(80)).await;
+    let job = client.queue(&json!({"dataset_id": dataset["id"]})).await;
+    let id = job["id"].as_str().unwrap();
+    let path = format!("/v1/jobs/{id}/events");
+    let (_first, second) = (client.follow(id, None).await, client.follow(id, None).await);
+    let problem = client.get(&path).send().await.expect_problem(429, "too-many-requests");
+    assert!(problem["detail"].as_str().unwrap().contains('2'), "{problem:#}");
+    drop(second);
+    // The place is free once the server has seen that the listener is gone. What opens it ends with the job.
+    client.post(&format!("/v1/jobs/{id}/cancel")).send().await.expect_status(200);
+    while client.get(&path).send().await.status == 429 {}
+    client.get(&path).send().await;
+}
+
+#[tokio::test]
+async fn predictions_at_once() {
+    let app = App::with(Engine::Sqlite, &["--max-concurrent-predictions", "1"]).await;
+    let client = app.client();
+    let dataset = client.upload("", data::csv(80)).await;
+    let model = client.train(&dataset, data::quick()).await;
+    let path = format!("/v1/models/{}/predict", model["id"].as_str().unwrap());
+    let body = json!({"rows": vec![data::row(1.0, 1.0); 20_000]});
+    let (mut answered, mut refused) = (0, 0);
+    // How many of these meet is up to the machine; that some do is certain before long, and each is answered.
+    while answered == 0 || refused == 0 {
+        let calls = (0..4).map(|_| client.post(&path).json(&body).send());
+        for reply in futures::future::join_all(calls).await {
+            if reply.status == 200 {
+                answered += 1;
+            } else {
+                let problem = reply.expect_problem(429, "too-many-requests");
+                assert_eq!(reply.header("retry-after"), "1");
+                assert!(problem["detail"].as_str().unwrap().contains('1'), "{problem:#}");
+                refused += 1;
+            }
+        }
+    }
+}
+
+/// The pages of a Parquet file are compressed, whatever the body is.
+#[tokio::test]
+async fn compressed_pages() {
+    use arrow::array::{ArrayRef, Float64Array, Int64Array};
+    use parquet::basic::Compression;
+
+    let app = small().await;
+    let rows = 5_000;
+    let x: ArrayRef = std::sync::Arc::new(Float64Array::from(vec![0.5; rows]));
+    let y: ArrayRef = std::sync::Arc::new(Int64Array::from_iter_values((0..rows as i64).map(|row| row % 2)));
+    let batch = arrow::record_batch::RecordBatch::try_from_iter([("x", x), ("y", y)]).unwrap();
+    for codec in [Compression::SNAPPY, Compression::ZSTD(Default::default()), Compression::GZIP(Default::default())] {
+        let properties = parquet::file::properties::WriterProperties::builder();
+        let properties = properties.set_compression(codec).set_dictionary_enabled(false).build();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        let body = writer.into_inner().unwrap();
+        assert!(body.len() < 20_000, "{codec}: {} bytes as sent", body.len());
+        let call = app.client().post("/v1/datasets").header("content-type", "application/vnd.apache.parquet");
+        let problem = call.body(body).send().await.expect_problem(413, "decompressed-too-large");
+        assert!(problem["detail"].as_str().unwrap().contains("50000"), "{problem:#}");
+    }
+    let listed = app.client().get("/v1/datasets").send().await.expect_status(200);
+    assert_eq!(listed["items"], json!([]), "nothing of a refused upload is kept");
+}

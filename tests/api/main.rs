@@ -5,6 +5,7 @@
 mod support;
 
 mod auth;
+mod codes;
 mod document;
 mod errors;
 mod faults;

@@ -93,6 +93,8 @@ async fn columnar_and_line_formats() {
         assert_eq!((&dataset["columns"][0]["missing"], &dataset["columns"][0]["mean"]), (&json!(1), &json!(2.0)));
         let content = client.get(&format!("/v1/datasets/{}/content", dataset["id"].as_str().unwrap())).send().await;
         assert_eq!(dataset["size_bytes"], content.bytes.len());
+        let rows = client.get(&format!("/v1/datasets/{}/rows?limit=2", dataset["id"].as_str().unwrap())).send().await;
+        assert_eq!(rows.expect_status(200)["data"], json!([[1, "no"], [null, "yes"]]));
     }
 }
 
@@ -154,4 +156,53 @@ async fn broken_files_say_where() {
     }
     let listed = client.get("/v1/datasets").send().await.expect_status(200);
     assert_eq!(listed["items"], json!([]), "nothing of a broken file is kept");
+}
+
+/// PostgreSQL keeps no NUL in a text; a name or a class with one is refused before it gets there.
+#[tokio::test]
+async fn nul_is_part_of_no_name() {
+    let app = App::start().await;
+    let client = app.client();
+    let refuse = |media_type: &'static str, body: &'static str| {
+        client.post("/v1/datasets").header("content-type", media_type).body(body).send()
+    };
+    let cases = [
+        ("text/csv", "a,y\0\n1,0\n2,1\n"),
+        ("text/csv", "a,y\n1,no\0\n2,yes\n"),
+        ("text/csv", "a,y\nx\0,0\ny,1\n"),
+        ("application/x-ndjson", "{\"a\": 1, \"y\\u0000\": 0}\n{\"a\": 2, \"y\\u0000\": 1}\n"),
+        ("application/x-ndjson", "{\"a\": 1, \"y\": \"no\\u0000\"}\n{\"a\": 2, \"y\": \"yes\"}\n"),
+    ];
+    for (media_type, body) in cases {
+        let problem = refuse(media_type, body).await.expect_problem(422, "invalid-dataset");
+        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("NUL"), "{body:?}: {problem:#}");
+    }
+    for parameter in ["name", "target", "positive_label", "missing"] {
+        let call = client.post("/v1/datasets").query(parameter, "a\0").header("content-type", "text/csv");
+        let problem = call.body(data::csv(40)).send().await.expect_problem(422, "invalid-request");
+        assert_eq!(places(&problem), [format!("?{parameter}")]);
+    }
+    let dataset = client.upload("", data::csv(40)).await;
+    for member in ["model_name", "target", "positive_label"] {
+        let mut job = json!({"dataset_id": dataset["id"]});
+        job[member] = json!("a\0");
+        let problem = client.post("/v1/jobs").json(&job).send().await.expect_problem(422, "invalid-request");
+        assert_eq!(places(&problem), [format!("/{member}")]);
+    }
+    for path in ["/v1/datasets?name=%00", "/v1/models?name=%00", "/v1/jobs?status=%00", "/v1/jobs?page_token=%00"] {
+        client.get(path).send().await.expect_problem(422, "invalid-request");
+    }
+}
+
+#[tokio::test]
+async fn a_preview_reads_the_start_of_a_file_only() {
+    let app = App::start().await;
+    let client = app.client();
+    let dataset = client.upload("", data::csv(80_000)).await;
+    let path = format!("/v1/datasets/{}", dataset["id"].as_str().unwrap());
+    app.damage_blob(dataset["sha256"].as_str().unwrap());
+    let rows = client.get(&format!("{path}/rows?limit=2")).send().await.expect_status(200);
+    assert_eq!((rows["data"].as_array().map(Vec::len), &rows["rows"]), (Some(2), &json!(80_000)));
+    let job = client.finish(&client.queue(&json!({"dataset_id": dataset["id"], "max_attempts": 1})).await).await;
+    assert_eq!(job["status"], "failed", "what is learnt from is checked");
 }

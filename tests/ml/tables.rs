@@ -207,8 +207,12 @@ fn quotes_line_ends_and_the_byte_order_mark() {
     assert_eq!((names, table.rows()), (vec!["name", "no, te", "n"], 2));
     assert_eq!(table.column("no, te").unwrap().values.text(0).unwrap(), "two\r\nlines");
     assert_eq!(table.column("name").unwrap().values.text(1).unwrap(), "say \"hi\"");
-    // Bytes that look like nothing else are data like any other.
-    assert_eq!(table_of("a\n\0\0\0\0\nx\n").rows(), 2);
+    // A row of NULs is not taken for the end of the file: it is refused as the text that it is.
+    let format = TableFormat::Csv { delimiter: ',', header: true };
+    let nul = profile_with(MemorySource::new("a\n\0\0\0\0\nx\n"), &format, &[], &TableLimits::STANDARD);
+    let Err(ReadError::Malformed { problems, .. }) = nul else { panic!("{nul:?}") };
+    assert_eq!((problems.len(), problems[0].row), (1, 1));
+    assert!(problems[0].detail.contains("NUL"), "{}", problems[0].detail);
     // The last row counts with and without an end of line.
     assert_eq!(table_of("a,b\n1,2\n3,4").rows(), 2);
 }

@@ -7,6 +7,7 @@ mod get;
 mod list;
 mod multipart;
 pub(super) mod parameters;
+mod parts;
 mod receive;
 mod representation;
 mod rows;

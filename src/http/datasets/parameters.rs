@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
+use crate::ml::json::{self, Json};
 use crate::ml::table::{ColumnType, DEFAULT_MISSING, TableFormat};
 
 pub(super) const MAX_NAME_CHARS: usize = 200;
@@ -117,10 +118,14 @@ fn missing_markers(query: &mut Query) -> Vec<String> {
 fn column_types(query: &mut Query) -> BTreeMap<String, ColumnType> {
     let Some(text) = query.raw("column_types") else { return BTreeMap::new() };
     // The parser's own limit of nesting holds: a query is short, and deep JSON is no object of texts.
-    let Ok(Value::Object(members)) = serde_json::from_str(&text) else {
+    let Ok(Json { value: Value::Object(members), repeated }) = json::parse(text.as_bytes()) else {
         query.error("column_types", "expected a JSON object such as {\"zip_code\": \"categorical\"}");
         return BTreeMap::new();
     };
+    for pointer in repeated {
+        let shown: String = pointer.chars().take(100).collect();
+        query.error("column_types", format!("{shown}: the object has this member more than once"));
+    }
     let mut types = BTreeMap::new();
     for (name, value) in members {
         match serde_json::from_value(value) {
@@ -187,6 +192,8 @@ mod tests {
     fn all_mistakes_are_reported() {
         let wrong = read("delimiter=;;&header=1&column_types=%7B%22a%22:1,%22b%22:%22x%22%7D&targte=y").unwrap_err();
         assert_eq!(wrong, ["column_types", "column_types", "header", "delimiter", "targte"]);
+        let twice = "column_types=%7B%22a%22:%22numeric%22,%22a%22:%22boolean%22%7D";
+        assert_eq!(read(twice).unwrap_err(), ["column_types"]);
         assert_eq!(read("column_types=%5B%5D").unwrap_err(), ["column_types"]);
         assert_eq!(read("delimiter=%22").unwrap_err(), ["delimiter"]);
     }

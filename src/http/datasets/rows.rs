@@ -1,4 +1,5 @@
-//! `GET /v1/datasets/{dataset_id}/rows`: the first rows, as they were understood.
+//! `GET /v1/datasets/{dataset_id}/rows`: the first rows, as they were understood. Only the parts of the file that
+//! they are in are read, however large it is.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::find;
+use super::parts::PartsSource;
 use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Id, Query};
@@ -32,18 +34,21 @@ pub(super) async fn handle(
     let limit = query.integer("limit", DEFAULT_ROWS.min(max), 1, max) as usize;
     query.finish()?;
     let dataset = find(&state, id).await?;
-    let file = state.store.blobs().open(&dataset.sha256).await?;
+    let source = PartsSource::new(state.store.blobs().parts(&dataset.sha256).await?);
     let limits = state.config.tables.clone();
     let read = move || {
         let columns: Vec<(String, ColumnType)> =
             dataset.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
         let options =
             ReadOptions { format: &dataset.format, missing_markers: &dataset.missing_markers, limits: &limits };
-        head(file, &options, &columns, limit).map(|table| show(&table, &dataset))
+        head(source, &options, &columns, limit).map(|table| show(&table, &dataset))
     };
     let read: Result<Rows, ReadError> = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)?;
-    // The file was read before: what is wrong now is not the client's doing.
-    read.map(Json).map_err(ApiError::internal)
+    read.map(Json).map_err(|error| match error {
+        ReadError::Read(_) => ApiError::unavailable(error),
+        // The file was read before: what is wrong now is not the client's doing.
+        error => ApiError::internal(error),
+    })
 }
 
 fn show(table: &Table, dataset: &DatasetRecord) -> Rows {

@@ -133,6 +133,7 @@ fn unreadable(error: ReadError) -> ApiError {
                 .map(|name| FieldProblem::in_parameter("column_types", format!("no column is called {name:?}"))),
         ),
         ReadError::Delimiter { .. } => ApiError::invalid([FieldProblem::in_parameter("delimiter", error.to_string())]),
+        ReadError::TooLarge { .. } => ApiError::new(Code::DecompressedTooLarge, error.to_string()),
         ReadError::Read(_) => ApiError::unavailable(error),
         ReadError::Stopped(_) => ApiError::internal(error),
     }

@@ -4,7 +4,6 @@ mod cancel;
 mod create;
 mod epochs;
 mod events;
-mod facts;
 mod follow;
 mod get;
 mod list;

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::facts::facts_of;
 use super::request::{JobRequest, named_dataset, read_job_request};
 use crate::http::AppState;
 use crate::http::error::{ApiError, Code};
@@ -41,7 +40,7 @@ pub(super) async fn plan(state: &AppState, body: &Value) -> Result<Plan, ApiErro
     let Some(dataset) = dataset else {
         return Err(ApiError::internal("a job without a dataset passed its checks"));
     };
-    let needed = estimate(&request.config.train, &facts_of(&dataset));
+    let needed = estimate(&request.config.train, &dataset.facts());
     Ok(Plan { request, estimate: within_memory(&needed, limits.memory_bytes)? })
 }
 

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::facts::facts_of;
 use crate::http::JobLimits;
 use crate::ml::config::{ConfigLimits, DatasetFacts, FieldError, ObjectReader, Range, TrainConfig};
 use crate::records::{DatasetId, DatasetRecord, JobConfig, JobType};
@@ -132,7 +131,7 @@ fn read_config(
     errors: &mut Vec<FieldError>,
 ) -> TrainConfig {
     if let Some(dataset) = dataset {
-        return TrainConfig::check(reader, &facts_of(dataset), limits, errors);
+        return TrainConfig::check(reader, &dataset.facts(), limits, errors);
     }
     let mut found = Vec::new();
     let config = TrainConfig::check(reader, &no_facts(), limits, &mut found);

@@ -72,7 +72,31 @@ pub(super) fn parse_number(text: &str) -> Option<f64> {
     if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
         return None;
     }
-    text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number + 0.0)
+    let number = short_decimal(text).or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()))?;
+    Some(number + 0.0)
+}
+
+/// Powers of ten that are `f64`s without rounding.
+const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// What `from_str` gives, faster, of decimals of up to fifteen digits without an exponent, as most are in tables:
+/// digits and power of ten are exact as `f64`s, so that their quotient is the number rounded once.
+fn short_decimal(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let (mut digits, mut count, mut point) = (0_u64, 0_usize, None);
+    for &byte in unsigned {
+        match byte {
+            b'0'..=b'9' if count < 15 => {
+                digits = digits * 10 + u64::from(byte - b'0');
+                count += 1;
+            }
+            b'.' if point.is_none() => point = Some(count),
+            _ => return None,
+        }
+    }
+    let decimals = point.map_or(0, |point| count - point);
+    let number = digits as f64 / POWERS_OF_TEN.get(decimals).filter(|_| count > 0)?;
+    Some(if unsigned.len() < text.len() { -number } else { number })
 }
 
 /// `true` and `false` in any case.
@@ -138,7 +162,11 @@ pub(super) fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, MissingMarkers, parse_number, shown};
+    use rand::Rng as _;
+    use rand::seq::IndexedRandom as _;
+
+    use super::{Cell, MissingMarkers, parse_number, short_decimal, shown};
+    use crate::ml::seed::Seed;
 
     #[test]
     fn numbers_are_what_the_rule_says() {
@@ -149,6 +177,29 @@ mod tests {
             assert_eq!(parse_number(text), None, "{text}");
         }
         assert_eq!(parse_number("-0").unwrap().to_string(), "0");
+    }
+
+    #[test]
+    fn short_decimals_are_what_the_standard_reader_gives() {
+        let mut rng = Seed(1).stream("decimals");
+        let mut found = 0;
+        for _ in 0..200_000 {
+            let length = rng.random_range(1..=18);
+            let text: String = (0..length)
+                .map(|_| *b"0123456789012345678901234567890123456789.-".choose(&mut rng).unwrap() as char)
+                .collect();
+            if let Some(number) = short_decimal(&text) {
+                assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(number.to_bits()), "{text}");
+                found += 1;
+            }
+        }
+        assert!(found > 50_000, "{found}");
+        for text in ["", "-", ".", "-.", "--1", "1-", "1e5", "+1", " 1", "1_0", "1.2.3", "1234567890123456"] {
+            assert_eq!(short_decimal(text), None, "{text}");
+        }
+        for (text, number) in [("5.", 5.0), (".5", 0.5), ("-0.001", -0.001), ("000000000000001", 1.0)] {
+            assert_eq!(short_decimal(text), Some(number), "{text}");
+        }
     }
 
     #[test]

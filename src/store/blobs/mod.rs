@@ -1,7 +1,7 @@
 //! Bytes in an object store, under their SHA-256.
 //!
 //! Bytes arrive in `staging/<random>` and are moved to `blobs/<2 digits>/<sha256>` when they are whole, so a blob is
-//! either there whole or not at all. Nothing a user typed is part of a path. What is read is hashed again. Storing
+//! either there whole or not at all. Nothing a user typed is part of a path. What is read whole is hashed again. Storing
 //! bytes that are there already renews their time, which keeps the sweeper off them until a row names them.
 
 mod place;
@@ -9,6 +9,7 @@ mod read;
 mod stage;
 mod sweep;
 
+pub use read::BlobParts;
 pub use stage::StagedBlob;
 pub use sweep::SweptBlobs;
 

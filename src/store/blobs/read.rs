@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
+use object_store::path::Path;
+use object_store::{GetResult, GetResultPayload, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -75,6 +78,16 @@ impl BlobStore {
         Ok((size, checked.boxed()))
     }
 
+    /// Parts of a blob, for a look at some of it. What is not read cannot be hashed, so nothing is checked.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobMissing`].
+    pub async fn parts(&self, sha256: &str) -> Result<BlobParts> {
+        let path = blob_path(sha256)?;
+        let found = self.store.head(&path).await.map_err(|source| unreadable(sha256, source))?;
+        Ok(BlobParts { store: self.store.clone(), sha256: sha256.to_owned(), path, size: found.size })
+    }
+
     async fn fetch(&self, sha256: &str) -> Result<GetResult> {
         self.store.get(&blob_path(sha256)?).await.map_err(|source| unreadable(sha256, source))
     }
@@ -98,6 +111,33 @@ impl BlobStore {
         }
         file.rewind().map_err(StoreError::blobs)?;
         Ok(file)
+    }
+}
+
+/// A blob of which parts are read; cheap to clone.
+#[derive(Clone)]
+pub struct BlobParts {
+    store: Arc<dyn ObjectStore>,
+    sha256: String,
+    path: Path,
+    size: u64,
+}
+
+impl BlobParts {
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The bytes from `range.start` on, as many of the range as there are.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobMissing`], [`StoreError::Unavailable`].
+    pub async fn range(&self, range: Range<u64>) -> Result<Bytes> {
+        let range = range.start..range.end.min(self.size);
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        self.store.get_range(&self.path, range).await.map_err(|source| unreadable(&self.sha256, source))
     }
 }
 

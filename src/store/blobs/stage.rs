@@ -13,8 +13,11 @@ use super::{BlobStore, blob_path};
 use crate::store::api_keys::to_hex;
 use crate::store::{Result, StoreError};
 
-/// Parts sent at the same time; each is 5 MiB, so a distant store costs at most 30 MiB per upload.
+/// Parts sent at the same time: a distant store costs at most 30 MiB per upload, a local directory 6.
 const PARTS_IN_FLIGHT: usize = 4;
+/// Bytes of a part; distant stores take none smaller.
+const PART_BYTES: usize = 5 << 20;
+const LOCAL_PART_BYTES: usize = 1 << 20;
 
 /// Bytes that are stored whole but not yet kept. Dropping it leaves them to the sweeper.
 #[derive(Debug)]
@@ -37,7 +40,8 @@ impl BlobStore {
     {
         let path = Path::from_iter(["staging", Uuid::now_v7().to_string().as_str()]);
         let upload = self.store.put_multipart(&path).await.map_err(StoreError::blobs)?;
-        let mut writer = WriteMultipart::new(upload);
+        let part_bytes = if self.root.is_some() { LOCAL_PART_BYTES } else { PART_BYTES };
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, part_bytes);
         match receive(&mut writer, bytes, max_bytes).await {
             Ok((sha256, size_bytes)) => {
                 writer.finish().await.map_err(StoreError::blobs)?;

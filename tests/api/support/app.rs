@@ -1,7 +1,7 @@
 //! The program under test: `evenkeel serve` as its own process, on a free port, on a database of its own.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -113,6 +113,47 @@ impl App {
     /// Starts another server on the data of one that was killed.
     pub(crate) fn start_again(&mut self) {
         self.server = Server::start(self.scratch.path(), &self.flags);
+    }
+
+    /// Removes a blob behind the server's back.
+    pub(crate) fn lose_blob(&self, sha256: &str) {
+        std::fs::remove_file(self.blob(sha256)).unwrap();
+    }
+
+    /// Changes the last byte of a blob behind the server's back.
+    pub(crate) fn damage_blob(&self, sha256: &str) {
+        let path = self.blob(sha256);
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    fn blob(&self, sha256: &str) -> PathBuf {
+        let mut folders = vec![self.data_dir().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.ends_with(sha256) {
+                    return path;
+                }
+            }
+        }
+        panic!("there is no blob {sha256}");
+    }
+
+    /// Waits for a line of the log: an answer may be here before the line that was written ahead of it.
+    pub(crate) fn logged(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| wanted(line)) {
+                return line.to_owned();
+            }
+            assert!(std::time::Instant::now() < deadline, "the log has no such line:\n{log}");
+            std::thread::yield_now();
+        }
     }
 
     /// What the server has logged so far.

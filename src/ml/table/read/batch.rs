@@ -74,6 +74,18 @@ impl Cells {
     }
 }
 
+impl Cells {
+    /// Whether a NUL character may be somewhere in the texts: one look at all of them together.
+    pub(super) fn has_nul(&self) -> bool {
+        match self {
+            Cells::Fields(texts) => texts.text.as_bytes().contains(&0),
+            Cells::Texts(texts) => texts.value_data().contains(&0),
+            Cells::Values(values) => values.iter().filter_map(Value::as_str).any(|text| text.contains('\0')),
+            Cells::Numbers(_) | Cells::Booleans(_) | Cells::Empty(_) => false,
+        }
+    }
+}
+
 /// The cell of a JSON scalar; readers have turned other values away before.
 fn json_cell<'a>(value: &'a Value, markers: &MissingMarkers) -> Cell<'a> {
     match value {

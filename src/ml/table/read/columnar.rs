@@ -3,6 +3,7 @@
 //! Integers, floats and decimals are numeric (whole numbers beyond 2^53 are rounded to the nearest `f64`),
 //! booleans boolean, strings and dictionaries of them categorical, dates and times text in ISO 8601.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -93,7 +94,7 @@ where
 
     fn next_batch(&mut self, problems: &mut Problems) -> Result<Option<Batch>, ReadError> {
         loop {
-            let Some(batch) = self.batches.next() else { return Ok(None) };
+            let Some(batch) = guarded(self.format, || self.batches.next())? else { return Ok(None) };
             let batch = batch.map_err(|error| not_the_format(self.format, &error))?;
             if batch.num_rows() == 0 {
                 continue;
@@ -105,6 +106,12 @@ where
             return Ok(Some(Batch { row_numbers: (first..=self.rows).collect(), columns }));
         }
     }
+}
+
+/// The decoders panic at some damaged files. That is a mistake in the file like any other.
+pub(super) fn guarded<T>(format: &'static str, decode: impl FnOnce() -> T) -> Result<T, ReadError> {
+    let damaged = |_| ReadError::NotTheFormat { format, detail: "the decoder gave up on damaged bytes".to_owned() };
+    std::panic::catch_unwind(AssertUnwindSafe(decode)).map_err(damaged)
 }
 
 /// The bytes are broken, or were of another format from the start.

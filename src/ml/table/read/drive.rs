@@ -39,7 +39,7 @@ pub(super) fn drive<R: TableSource, S: Sink>(
     step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
 ) -> Result<Driven<S>, ReadError> {
     let mut problems = Problems::new(options.limits.max_errors);
-    let mut reader = open(input, options, &mut problems)?;
+    let mut reader = open(input, options, enough, &mut problems)?;
     let mut state = State { sinks: Vec::new(), rows: 0, markers: MissingMarkers::new(options.missing_markers) };
     let names_usable = reader.columns().len() <= options.limits.max_columns;
     let mut next = if names_usable { reader.next_batch(&mut problems)? } else { None };

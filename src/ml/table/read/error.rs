@@ -33,6 +33,9 @@ pub enum ReadError {
     UnknownColumns { names: Vec<String> },
     #[error("the delimiter {delimiter:?} is not one ASCII character other than a quote or a line break")]
     Delimiter { delimiter: char },
+    /// Bytes within their limit as they are, but not once decompressed.
+    #[error("{what} has more than {limit_bytes} bytes once decompressed")]
+    TooLarge { what: String, limit_bytes: u64 },
     /// The bytes could not be had.
     #[error("reading the table failed")]
     Read(#[source] std::io::Error),

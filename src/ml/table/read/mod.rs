@@ -14,6 +14,8 @@ mod load;
 mod names;
 mod ndjson;
 mod options;
+mod page_header;
+mod pages;
 mod profile;
 mod sample;
 mod source;

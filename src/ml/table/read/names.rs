@@ -31,6 +31,10 @@ fn check_name(index: usize, name: &str, limits: &TableLimits, problems: &mut Pro
     if name.is_empty() {
         problems.push(HEADER_ROW, None, format!("column {} has no name", index + 1));
     }
+    if name.contains('\0') {
+        let detail = format!("the name of column {}, {}, has a NUL character", index + 1, shown(name));
+        problems.push(HEADER_ROW, None, detail);
+    }
     let chars = name.chars().count();
     if chars > limits.max_name_chars {
         let detail = format!(

@@ -9,7 +9,11 @@ use super::batch::{BATCH_BYTES, BATCH_ROWS, Batch, BatchReader, Cells};
 use super::error::{Problems, ReadError};
 use super::names::check_names;
 use super::options::TableLimits;
+use crate::ml::json::{self, Json};
 use crate::ml::table::cell::shown;
+
+/// Of one row and column; names count without the white space around them.
+const MEMBER_TWICE: &str = "the member appears twice";
 
 /// Reads rows of NDJSON.
 pub(super) struct NdjsonReader<R> {
@@ -61,8 +65,16 @@ impl<R: Read + Send> NdjsonReader<R> {
 
     /// The members of the present line, or `None` where it is no object.
     fn members(&self, problems: &mut Problems) -> Option<Map<String, Value>> {
-        match serde_json::from_slice(&self.line) {
-            Ok(Value::Object(members)) => Some(members),
+        match json::parse(&self.line) {
+            Ok(Json { value: Value::Object(members), repeated }) => {
+                // Nested objects are mistakes of their own.
+                let repeated = repeated.iter().filter_map(|pointer| pointer.strip_prefix('/'));
+                for name in repeated.filter(|name| !name.contains('/')) {
+                    let name = name.replace("~1", "/").replace("~0", "~");
+                    problems.push(self.rows, Some(&name), MEMBER_TWICE);
+                }
+                Some(members)
+            }
             Ok(_) => {
                 problems.push(self.rows, None, "expected a JSON object, found another JSON value");
                 None
@@ -106,7 +118,7 @@ impl<R: Read + Send> NdjsonReader<R> {
             let value = self.scalar(value, position, problems);
             let column = &mut cells[position];
             if column.len() > before {
-                problems.push(self.rows, self.columns.get(position).map(String::as_str), "the member appears twice");
+                problems.push(self.rows, self.columns.get(position).map(String::as_str), MEMBER_TWICE);
                 continue;
             }
             column.resize(before, Value::Null);

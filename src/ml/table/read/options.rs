@@ -22,6 +22,8 @@ pub struct ReadOptions<'a> {
 pub struct TableLimits {
     pub max_rows: u64,
     pub max_columns: usize,
+    /// Of a file whose format compresses its parts, together.
+    pub max_decompressed_bytes: u64,
     pub max_field_bytes: usize,
     /// Of one row of text, quotes and delimiters included; what a quote that is never closed may swallow.
     pub max_row_bytes: usize,
@@ -37,6 +39,7 @@ impl TableLimits {
     pub const STANDARD: TableLimits = TableLimits {
         max_rows: 1_000_000_000,
         max_columns: 10_000,
+        max_decompressed_bytes: 16 << 30,
         max_field_bytes: 131_072,
         max_row_bytes: 16 << 20,
         max_name_chars: 500,

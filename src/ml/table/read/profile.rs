@@ -11,7 +11,7 @@ use super::sample::Sample;
 use super::source::TableSource;
 use super::tally::Tally;
 use crate::ml::observe::Stop;
-use crate::ml::table::cell::{Cell, MissingMarkers, parse_boolean, parse_number};
+use crate::ml::table::cell::{Cell, MissingMarkers, parse_boolean, parse_number, shown};
 use crate::ml::table::stats::RunningMoments;
 use crate::ml::table::{ColumnSummary, ColumnType, NumericSummary, TopCategory};
 
@@ -225,8 +225,10 @@ impl Sink for ColumnProfile {
             self.missing += *rows as u64;
             return;
         }
+        let has_nul = cells.has_nul();
         cells.visit(markers, |row, cell| {
-            if let Err(detail) = self.add(cell) {
+            let added = if has_nul { without_nul(cell).and_then(|cell| self.add(cell)) } else { self.add(cell) };
+            if let Err(detail) = added {
                 self.problems.push(row_numbers.get(row).copied().unwrap_or(0), Some(&self.name), detail);
             }
         });
@@ -237,6 +239,17 @@ impl Sink for ColumnProfile {
 
     fn problems(&mut self) -> &mut Problems {
         &mut self.problems
+    }
+}
+
+/// NUL is part of no text: a file that has it is most likely in another encoding, and not every database can keep
+/// it in the name of a class.
+fn without_nul(cell: Cell<'_>) -> Result<Cell<'_>, String> {
+    match cell {
+        Cell::Field(text) | Cell::Text(text) if text.contains('\0') => {
+            Err(format!("expected text, found a NUL character in {}", shown(text)))
+        }
+        other => Ok(other),
     }
 }
 

@@ -11,11 +11,14 @@ const MAX_KEPT: usize = 100_000;
 const MAX_KEPT_TOGETHER: usize = 3_200_000;
 /// Numbers kept of each column however many columns there are.
 const MIN_KEPT: usize = 1_000;
+/// Numbers in one piece of memory.
+const BLOCK: usize = 4_096;
 
 /// All numbers while they are few, then a uniform sample of them (Vitter 1985, algorithm R). The draws come from a
 /// fixed seed: the same column always has the same sample.
 pub(super) struct Sample {
-    kept: Vec<f64>,
+    /// In blocks: memory that small things gave back is used again, where long vectors would need new memory.
+    kept: Vec<Vec<f64>>,
     capacity: usize,
     seen: u64,
     rng: Rng,
@@ -31,19 +34,36 @@ impl Sample {
     pub(super) fn add(&mut self, numbers: &[f64]) {
         for &number in numbers {
             self.seen += 1;
-            if self.kept.len() < self.capacity {
-                self.kept.push(number);
-            } else if let Some(place) = self.kept.get_mut(self.rng.random_range(0..self.seen) as usize) {
-                *place = number;
+            if self.seen <= self.capacity as u64 {
+                self.keep(number);
+                continue;
+            }
+            let place = self.rng.random_range(0..self.seen) as usize;
+            if place < self.capacity
+                && let Some(kept) = self.kept.get_mut(place / BLOCK).and_then(|block| block.get_mut(place % BLOCK))
+            {
+                *kept = number;
+            }
+        }
+    }
+
+    fn keep(&mut self, number: f64) {
+        match self.kept.last_mut().filter(|block| block.len() < BLOCK) {
+            Some(block) => block.push(number),
+            None => {
+                let mut block = Vec::with_capacity(BLOCK.min(self.capacity));
+                block.push(number);
+                self.kept.push(block);
             }
         }
     }
 
     /// The three quartiles, and whether they are those of all numbers; `None` of nothing.
-    pub(super) fn quartiles(mut self) -> Option<([f64; 3], bool)> {
-        self.kept.sort_unstable_by(f64::total_cmp);
-        let quantile = |share| quantile_of_sorted(&self.kept, share);
-        Some(([quantile(0.25)?, quantile(0.5)?, quantile(0.75)?], self.seen == self.kept.len() as u64))
+    pub(super) fn quartiles(self) -> Option<([f64; 3], bool)> {
+        let mut kept = self.kept.concat();
+        kept.sort_unstable_by(f64::total_cmp);
+        let quantile = |share| quantile_of_sorted(&kept, share);
+        Some(([quantile(0.25)?, quantile(0.5)?, quantile(0.75)?], self.seen == kept.len() as u64))
     }
 }
 

@@ -6,15 +6,16 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::batch::{BATCH_ROWS, BatchReader};
-use super::columnar::{ColumnarReader, not_the_format};
+use super::columnar::{ColumnarReader, guarded, not_the_format};
 use super::csv::CsvReader;
 use super::error::{Problems, ReadError};
 use super::ndjson::NdjsonReader;
 use super::options::ReadOptions;
+use super::pages::check_pages;
 use crate::ml::table::TableFormat;
 
 /// Bytes that can be read from the start and, for Parquet, from anywhere. A `std::fs::File` is one.
@@ -62,10 +63,14 @@ impl ChunkReader for MemorySource {
     }
 }
 
-/// The reader of a format. Wrong column names and types go to `problems`.
+/// As problems name the format.
+pub(super) const PARQUET: &str = "Parquet";
+
+/// The reader of a format, of at least the first `enough` rows. Wrong column names and types go to `problems`.
 pub(super) fn open<R: TableSource>(
     input: R,
     options: &ReadOptions<'_>,
+    enough: u64,
     problems: &mut Problems,
 ) -> Result<Box<dyn BatchReader>, ReadError> {
     let limits = options.limits;
@@ -75,17 +80,20 @@ pub(super) fn open<R: TableSource>(
         }
         TableFormat::Ndjson => Ok(Box::new(NdjsonReader::open(input, limits))),
         TableFormat::Parquet => {
-            const FORMAT: &str = "Parquet";
-            let builder =
-                ParquetRecordBatchReaderBuilder::try_new(input).map_err(|error| not_the_format(FORMAT, &error))?;
+            let broken = |error| not_the_format(PARQUET, &error);
+            let load = || ArrowReaderMetadata::load(&input, ArrowReaderOptions::default());
+            let metadata = guarded(PARQUET, load)?.map_err(broken)?;
+            let groups = check_pages(&input, metadata.metadata(), enough, limits.max_decompressed_bytes)?;
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata);
             let schema = builder.schema().clone();
-            let batches =
-                builder.with_batch_size(BATCH_ROWS).build().map_err(|error| not_the_format(FORMAT, &error))?;
-            Ok(Box::new(ColumnarReader::open(batches, &schema, FORMAT, limits, problems)))
+            let builder = builder.with_row_groups((0..groups).collect()).with_batch_size(BATCH_ROWS);
+            let batches = guarded(PARQUET, || builder.build())?.map_err(broken)?;
+            Ok(Box::new(ColumnarReader::open(batches, &schema, PARQUET, limits, problems)))
         }
         TableFormat::ArrowStream => {
             const FORMAT: &str = "an Arrow stream";
-            let stream = StreamReader::try_new_buffered(input, None).map_err(|error| not_the_format(FORMAT, &error))?;
+            let stream = guarded(FORMAT, || StreamReader::try_new_buffered(input, None))?;
+            let stream = stream.map_err(|error| not_the_format(FORMAT, &error))?;
             let schema = stream.schema();
             let batches = stream.flat_map(split_batch);
             Ok(Box::new(ColumnarReader::open(batches, &schema, FORMAT, limits, problems)))
