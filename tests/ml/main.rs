@@ -3,6 +3,7 @@
 
 mod gradients;
 mod logistic;
+mod logistic_large;
 mod metrics;
 mod preprocess;
 mod quality;
