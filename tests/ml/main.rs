@@ -9,5 +9,6 @@ mod preprocess;
 mod quality;
 mod runs;
 mod samplers;
+mod strength;
 mod support;
 mod tables;

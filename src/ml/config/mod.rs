@@ -6,10 +6,12 @@
 
 mod check;
 mod limits;
+mod penalty;
 mod reader;
 
 pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, label_text};
 pub use limits::ConfigLimits;
+pub use penalty::{Penalty, Regularization, Strength};
 pub use reader::{FieldError, ObjectReader, Range};
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +33,7 @@ pub struct TrainConfig {
     pub augment: Vec<AugmentStep>,
     pub model: ModelConfig,
     pub loss: Loss,
-    pub regularization: Regularization,
+    pub regularization: Penalty,
     /// Of `mlp`; `null` for `logistic`, which has a convex solver of its own.
     pub optimizer: Option<Optimizer>,
     pub training: Training,
@@ -193,6 +195,19 @@ impl ResampleMethod {
             ResampleMethod::NearMiss { .. } => "near_miss",
         }
     }
+
+    /// How many neighbours within the minority the method makes rows from, where it does.
+    pub fn neighbours(&self) -> Option<usize> {
+        match self {
+            ResampleMethod::Smote { k_neighbors, .. } | ResampleMethod::SmoteTomek { k_neighbors, .. } => {
+                Some(*k_neighbors)
+            }
+            ResampleMethod::RandomOverSampler { .. }
+            | ResampleMethod::RandomUnderSampler { .. }
+            | ResampleMethod::TomekLinks { .. }
+            | ResampleMethod::NearMiss { .. } => None,
+        }
+    }
 }
 
 /// How much to resample: a ratio minority/majority after the step, or a name.
@@ -313,16 +328,6 @@ pub enum ClassWeight {
 #[serde(rename_all = "snake_case")]
 pub enum BalancedTag {
     Balanced,
-}
-
-/// The penalty `l1 * sum|w| + l2 * sum w^2` is added to the mean loss of a batch; biases and
-/// batch-normalization parameters are exempt. Keras' `L1L2(l1, l2)` is the same; PyTorch's SGD `weight_decay` is
-/// `2 * l2`; scikit-learn's `LogisticRegression` has `l2 = (1 - l1_ratio) / (2 C n)` and `l1 = l1_ratio / (C n)`
-/// for n training rows; its `MLPClassifier` has `l2 = alpha / (2 batch_size)`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Regularization {
-    pub l1: f64,
-    pub l2: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -34,6 +34,11 @@ pub enum TrainError {
     ClassVanished { positive: usize, negative: usize },
     #[error("the probabilities cannot be corrected for resampling and weights")]
     Prior(#[from] PriorError),
+    #[error(
+        "the search for the strength of the penalty needs at least {folds} training rows of each class; there are \
+         {positive} positive and {negative} negative"
+    )]
+    TooFewForFolds { folds: usize, positive: usize, negative: usize },
     #[error("a network cannot be trained without an optimizer")]
     NoOptimizer,
     #[error("the network cannot be trained")]
@@ -54,6 +59,7 @@ impl TrainError {
             | TrainError::Table(_)
             | TrainError::Preprocess(_)
             | TrainError::Prior(_)
+            | TrainError::TooFewForFolds { .. }
             | TrainError::NoOptimizer => "invalid-data",
             TrainError::Split(_) => "split-failed",
             TrainError::Resample { .. } | TrainError::ClassVanished { .. } => "resampling-failed",

@@ -7,6 +7,7 @@
 
 mod error;
 mod estimate;
+mod strength;
 mod target;
 
 use std::ops::ControlFlow;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::augment;
 use super::calibrate::{Calibrator, PriorShift};
-use super::config::{ClassWeight, Loss, ModelConfig, Regularization, ResampleStep, TrainConfig};
+use super::config::{ClassWeight, Loss, ModelConfig, Regularization, ResampleStep, Strength, TrainConfig};
 use super::labels::{ClassCounts, ClassWeights};
 use super::logistic::{self, LogisticTask};
 use super::metrics::{
@@ -32,6 +33,7 @@ use super::seed::Seed;
 use super::sets::{EvalSet, TrainSet};
 use super::split::split;
 use super::table::{Column, Table};
+use strength::{Search, Searched};
 
 pub use error::TrainError;
 pub use estimate::{Estimate, estimate};
@@ -94,7 +96,9 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     let (train_set, validation, test) = tables.transform(&preprocessor)?;
     let natural = train_set.class_counts();
     let mut class_counts = part_counts(&train_set, &validation, &test);
-    let noise_scale = noise_scale(&train_set.features, &preprocessor.noise_columns());
+    let noise_columns = preprocessor.noise_columns();
+    let noise_scale = noise_scale(&train_set.features, &noise_columns);
+    let searched = config.regularization.strength.map(|Strength::Auto| train_set.clone());
 
     enter(observer, Phase::Resampling)?;
     let train_set = resample_all(&config.resample, train_set, seed, &mut class_counts, observer)?;
@@ -103,9 +107,12 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     let weights = class_weights(config, &target, train_set.class_counts());
     let shift = PriorShift::between(natural, train_set.class_counts(), weights)?;
     let minority_is_positive = natural.minority_is_positive();
-    let learner =
-        Learner { config, weights, prior_shift: shift.log_odds, noise_scale: &noise_scale, minority_is_positive, seed };
-    let fitted = learner.fit(train_set, &validation, observer)?;
+    let search = Search { config, target: &target, noise_columns: &noise_columns, seed };
+    let Searched { penalty, search: strength_search, mut rest } = search.run(searched, observer)?;
+    let noise_scale = &noise_scale;
+    let prior_shift = shift.log_odds;
+    let learner = Learner { config, weights, penalty, prior_shift, noise_scale, minority_is_positive, seed };
+    let fitted = learner.fit(train_set, &validation, &mut rest)?;
 
     enter(observer, Phase::Calibrating)?;
     let calibrator = Calibrator::new(config.calibration.method, shift);
@@ -116,7 +123,7 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
 
     enter(observer, Phase::Evaluating)?;
     let test_probabilities = probabilities(&test);
-    let report = report(
+    let mut report = report(
         &ReportInput {
             eval: &test,
             probabilities: &test_probabilities,
@@ -128,6 +135,7 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
         &mut |fraction| observer.step(fraction),
     )
     .map_err(TrainError::Stopped)?;
+    report.strength_search = strength_search;
     let verdict = verdict(&report, &test_probabilities);
     let ChosenThreshold { value: threshold, note: threshold_note, .. } = threshold;
     Ok(Trained {
@@ -267,6 +275,7 @@ fn class_weights(config: &TrainConfig, target: &Target, counts: ClassCounts) -> 
 struct Learner<'a> {
     config: &'a TrainConfig,
     weights: ClassWeights,
+    penalty: Regularization,
     /// How far resampling and weights raise the log-odds above those of the natural rows.
     prior_shift: f64,
     noise_scale: &'a [f64],
@@ -309,7 +318,7 @@ impl Learner<'_> {
             validation,
             model: &self.config.model,
             class_weights: self.weights,
-            regularization: &self.config.regularization,
+            regularization: &self.penalty,
             optimizer,
             training: &self.config.training,
             augment: &self.config.augment,
@@ -343,8 +352,8 @@ impl Learner<'_> {
             features: train.features.view(),
             labels: &train.labels,
             class_weights: self.weights,
-            l1: self.config.regularization.l1,
-            l2: self.config.regularization.l2,
+            l1: self.penalty.l1,
+            l2: self.penalty.l2,
             tolerance,
             max_iterations,
         };
@@ -373,7 +382,7 @@ impl Learner<'_> {
         train: &TrainSet,
         validation: &EvalSet,
     ) -> EpochLog {
-        let Regularization { l1, l2 } = self.config.regularization;
+        let Regularization { l1, l2 } = self.penalty;
         let train_logits = predictor.logits(&train.features);
         let logits = predictor.logits(validation.features());
         EpochLog {
