@@ -334,3 +334,20 @@ fn a_path_gives_what_single_fits_give() {
         assert!(size(7) > 10.0 * size(1));
     }
 }
+
+#[test]
+fn columns_that_mostly_have_one_value_may_have_any() {
+    // One-hot columns, standardised or moved far away, ask for the same model in other words.
+    let rows = Rows::categories();
+    let mut moved = rows.features.clone();
+    for (index, mut column) in moved.axis_iter_mut(Axis(1)).enumerate() {
+        column.mapv_inplace(|value| value - 0.37 * index as f64);
+    }
+    let moved = Rows { features: moved, labels: rows.labels.clone() };
+    for (l1, l2) in [(0.0, 1e-4), (1e-3, 1e-4)] {
+        let (plain, other) = (solve(&rows.task(l1, l2)), solve(&moved.task(l1, l2)));
+        assert!((plain.objective - other.objective).abs() < 1e-12, "{} {}", plain.objective, other.objective);
+        let (value, worst) = plainly(&moved.task(l1, l2), &other);
+        assert!((value - other.objective).abs() < 1e-11 && worst < 2e-9, "{value} {worst}");
+    }
+}

@@ -78,11 +78,15 @@ impl WithSimd for Factorize<'_> {
 #[inline(always)]
 fn dot<S: Simd>(simd: S, a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (S::as_simd_f64s(a), S::as_simd_f64s(b));
+    let ((a, a_odd), (b, b_odd)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut sums = [simd.splat_f64s(0.0); 4];
-    for (a, b) in a.chunks(4).zip(b.chunks(4)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum = simd.mul_add_e_f64s(*a, *b, *sum);
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..4 {
+            sums[lane] = simd.mul_add_e_f64s(a[lane], b[lane], sums[lane]);
         }
+    }
+    for (a, b) in a_odd.iter().zip(b_odd) {
+        sums[0] = simd.mul_add_e_f64s(*a, *b, sums[0]);
     }
     let sum = simd.add_f64s(simd.add_f64s(sums[0], sums[1]), simd.add_f64s(sums[2], sums[3]));
     simd.reduce_sum_f64s(sum) + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()

@@ -1,18 +1,21 @@
-//! The feature matrix as the solvers read it: chunks of rows, each with its dense columns and, where columns are
-//! mostly zero (one-hot categories), a list of what is not.
+//! The feature matrix as the solvers read it: chunks of rows, each with its dense columns and, where columns mostly
+//! have one value (one-hot categories, scaled or not; amounts that are mostly zero), a list of what differs from it.
 //!
-//! Solvers number the coordinates in their own order: the dense columns, the intercept, the sparse columns.
+//! Solvers number the coordinates in their own order: the dense columns, the intercept, the sparse columns. A sparse
+//! column is read as its difference from its usual value, its base; the intercept of the solvers is the one for rows
+//! that have every base. As the intercept bears no penalty, that changes no optimum.
 
 use std::borrow::Cow;
 
 use ndarray::{ArrayView2, Axis};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernels::PAD;
 
-/// Rows looked at to tell which columns are mostly zero.
+/// Rows looked at to tell which columns mostly have one value.
 const SAMPLED_ROWS: usize = 1_024;
-/// A column with a larger share of values that are not zero is dense.
+/// A column with a larger share of other values is dense.
 const SPARSE_SHARE: f64 = 0.25;
 /// About how many cells a chunk has: a few milliseconds of work, so that a fit can be stopped soon.
 const CHUNK_CELLS: usize = 1 << 19;
@@ -23,7 +26,9 @@ pub(super) struct Design<'a> {
     /// The original columns that are dense, and those that are sparse.
     dense: Vec<usize>,
     sparse: Vec<usize>,
-    /// Values that are not zero in the sparse columns of a row, on average.
+    /// The usual value of each sparse column.
+    bases: Vec<f64>,
+    /// Values other than the base in the sparse columns of a row, on average.
     entries_per_row: f64,
 }
 
@@ -36,7 +41,7 @@ pub(super) struct Chunk<'a> {
     pub(super) entries: Entries,
 }
 
-/// The values of sparse columns that are not zero, row by row; columns ascend within a row.
+/// The differences of sparse columns from their bases, where there are any, row by row; columns ascend within a row.
 #[derive(Default)]
 pub(super) struct Entries {
     /// Where each row ends; empty if there is no sparse column.
@@ -57,7 +62,7 @@ impl Entries {
 
 impl<'a> Design<'a> {
     pub(super) fn new(features: ArrayView2<'a, f64>) -> Self {
-        let (dense, sparse) = divide(features);
+        let Division { dense, sparse, bases } = Division::of(features);
         let rows_at_once = (CHUNK_CELLS / features.ncols().max(1)).max(LEAST_CHUNK_ROWS);
         let mut parts = Vec::new();
         let mut rest = features;
@@ -69,10 +74,10 @@ impl<'a> Design<'a> {
         let chunks: Vec<Chunk<'a>> = parts
             .into_par_iter()
             .enumerate()
-            .map(|(index, rows)| Chunk::new(index * rows_at_once, rows, &dense, &sparse))
+            .map(|(index, rows)| Chunk::new(index * rows_at_once, rows, &dense, &sparse, &bases))
             .collect();
         let entries: usize = chunks.iter().map(|chunk| chunk.entries.values.len()).sum();
-        Self { chunks, dense, sparse, entries_per_row: entries as f64 / features.nrows().max(1) as f64 }
+        Self { chunks, dense, sparse, bases, entries_per_row: entries as f64 / features.nrows().max(1) as f64 }
     }
 
     /// Coordinates: one per column and the intercept.
@@ -108,24 +113,42 @@ impl<'a> Design<'a> {
     /// Coordinates from one weight per original column and an intercept.
     pub(super) fn coordinates(&self, weights: &[f64], intercept: f64) -> Vec<f64> {
         let weight = |&column: &usize| weights.get(column).copied().unwrap_or(0.0);
+        let usual: f64 = self.sparse.iter().map(weight).zip(&self.bases).map(|(weight, base)| weight * base).sum();
         let dense = self.dense.iter().map(weight);
-        dense.chain(std::iter::once(intercept)).chain(self.sparse.iter().map(weight)).collect()
+        dense.chain(std::iter::once(intercept + usual)).chain(self.sparse.iter().map(weight)).collect()
     }
 
     /// One weight per original column, and the intercept.
     pub(super) fn weights(&self, coordinates: &[f64]) -> (Vec<f64>, f64) {
-        let mut weights = vec![0.0; self.dense.len() + self.sparse.len()];
-        let (dense, rest) = coordinates.split_at(self.dense.len());
-        let (intercept, sparse) = rest.split_at(1);
+        let usual: f64 = coordinates[self.dense.len() + 1..].iter().zip(&self.bases).map(|(w, base)| w * base).sum();
+        (self.by_column(coordinates), coordinates[self.intercept()] - usual)
+    }
+
+    /// One derivative per original column from those by the coordinates: with the intercept that belongs to zeros.
+    pub(super) fn slopes(&self, gradient: &[f64]) -> Vec<f64> {
+        let slopes: Vec<f64> = (0..gradient.len()).map(|at| self.slope(gradient, at)).collect();
+        self.by_column(&slopes)
+    }
+
+    /// The derivative by the weight of a coordinate, with the intercept that belongs to zeros.
+    pub(super) fn slope(&self, gradient: &[f64], coordinate: usize) -> f64 {
+        let base = coordinate.checked_sub(self.dense.len() + 1).map_or(0.0, |place| self.bases[place]);
+        if base == 0.0 { gradient[coordinate] } else { gradient[coordinate] + base * gradient[self.intercept()] }
+    }
+
+    /// The coordinates of the columns, in the original order.
+    fn by_column(&self, coordinates: &[f64]) -> Vec<f64> {
+        let mut values = vec![0.0; self.dense.len() + self.sparse.len()];
+        let (dense, sparse) = (&coordinates[..self.dense.len()], &coordinates[self.dense.len() + 1..]);
         for (&column, &value) in self.dense.iter().zip(dense).chain(self.sparse.iter().zip(sparse)) {
-            weights[column] = value;
+            values[column] = value;
         }
-        (weights, intercept[0])
+        values
     }
 }
 
 impl<'a> Chunk<'a> {
-    fn new(first_row: usize, rows: ArrayView2<'a, f64>, dense: &[usize], sparse: &[usize]) -> Self {
+    fn new(first_row: usize, rows: ArrayView2<'a, f64>, dense: &[usize], sparse: &[usize], bases: &[f64]) -> Self {
         let count = rows.nrows();
         if sparse.is_empty() {
             let dense = match rows.to_slice() {
@@ -136,45 +159,100 @@ impl<'a> Chunk<'a> {
         }
         let mut cells = Vec::with_capacity(count * dense.len());
         let mut entries = Entries { ends: Vec::with_capacity(count), ..Entries::default() };
-        let mut row_values = vec![0.0; rows.ncols()];
-        let (mut found_columns, mut found_values) = (vec![0; sparse.len() + 1], vec![0.0; sparse.len() + 1]);
+        let mut row_values = vec![0.0; rows.ncols().next_multiple_of(PAD)];
+        let mut gather = Gather::new(row_values.len(), sparse);
+        let mut base_of = vec![0.0; rows.ncols()];
+        sparse.iter().zip(bases).for_each(|(&column, &base)| base_of[column] = base);
         for row in rows.outer_iter() {
-            row_values.iter_mut().zip(row).for_each(|(copy, &value)| *copy = value);
+            row_values.iter_mut().zip(row).zip(&base_of).for_each(|((copy, value), base)| *copy = value - base);
             cells.extend(dense.iter().map(|&column| row_values[column]));
-            // Every value is written down and a zero overwritten by the next: nobody can guess the branch.
-            let mut found = 0;
-            for (place, &column) in sparse.iter().enumerate() {
-                let value = row_values[column];
-                found_columns[found] = place as u32;
-                found_values[found] = value;
-                found += usize::from(value != 0.0);
-            }
-            entries.columns.extend_from_slice(&found_columns[..found]);
-            entries.values.extend_from_slice(&found_values[..found]);
+            let found = Arch::new().dispatch(|| gather.row(&row_values));
+            entries.columns.extend_from_slice(&gather.columns[..found]);
+            entries.values.extend_from_slice(&gather.values[..found]);
             entries.ends.push(entries.values.len() as u32);
         }
         Self { first_row, rows: count, dense: Cow::Owned(cells), entries }
     }
 }
 
-/// Which columns are dense and which sparse, by a sample of the rows; all are dense where lists would not pay.
-fn divide(features: ArrayView2<'_, f64>) -> (Vec<usize>, Vec<usize>) {
-    let step = (features.nrows() / SAMPLED_ROWS).max(1);
-    let mut filled = vec![0_usize; features.ncols()];
-    let mut sampled = 0_usize;
-    for row in features.outer_iter().step_by(step) {
-        sampled += 1;
-        for (count, &value) in filled.iter_mut().zip(row) {
-            *count += usize::from(value != 0.0);
-        }
+/// Finds what is not zero in the sparse columns of a row.
+struct Gather {
+    /// For each column its place among the sparse ones, and whether it is one of them.
+    places: Vec<(u32, bool)>,
+    columns: Vec<u32>,
+    values: Vec<f64>,
+}
+
+impl Gather {
+    fn new(width: usize, sparse: &[usize]) -> Self {
+        let mut places = vec![(0, false); width];
+        sparse.iter().enumerate().for_each(|(place, &column)| places[column] = (place as u32, true));
+        Self { places, columns: vec![0; width + 1], values: vec![0.0; width + 1] }
     }
-    let share = |column: usize| filled[column] as f64 / sampled.max(1) as f64;
-    let (sparse, dense): (Vec<usize>, Vec<usize>) =
-        (0..features.ncols()).partition(|&column| share(column) <= SPARSE_SHARE);
-    let entries: f64 = sparse.iter().map(|&column| share(column)).sum();
-    let mixed = hessian_work((dense.len() + 1).next_multiple_of(PAD) as f64, entries);
-    let plain = hessian_work((features.ncols() + 1).next_multiple_of(PAD) as f64, 0.0);
-    if mixed < 0.8 * plain { (dense, sparse) } else { ((0..features.ncols()).collect(), Vec::new()) }
+
+    /// Leaves the columns and values of a row in front and tells how many they are.
+    #[inline(always)]
+    fn row(&mut self, row: &[f64]) -> usize {
+        let mut found = 0;
+        for (values, places) in row.as_chunks::<PAD>().0.iter().zip(self.places.as_chunks::<PAD>().0) {
+            // All bits but the sign.
+            let bits = values.iter().fold(0, |bits, value| bits | (value.to_bits() << 1));
+            if bits == 0 {
+                continue;
+            }
+            // Every value is written down and a zero overwritten by the next: nobody can guess the branch.
+            for (&value, &(place, is_sparse)) in values.iter().zip(places) {
+                self.columns[found] = place;
+                self.values[found] = value;
+                found += usize::from((value != 0.0) & is_sparse);
+            }
+        }
+        found
+    }
+}
+
+/// Which columns are dense and which sparse.
+struct Division {
+    dense: Vec<usize>,
+    sparse: Vec<usize>,
+    bases: Vec<f64>,
+}
+
+impl Division {
+    /// By a sample of the rows; all columns are dense where lists would not pay.
+    fn of(features: ArrayView2<'_, f64>) -> Self {
+        let step = (features.nrows() / SAMPLED_ROWS).max(1);
+        let mut division = Self { dense: Vec::new(), sparse: Vec::new(), bases: Vec::new() };
+        let mut entries = 0.0;
+        for (index, column) in features.axis_iter(Axis(1)).enumerate() {
+            let mut sample: Vec<f64> = column.iter().step_by(step).copied().collect();
+            let (base, share) = usual(&mut sample);
+            if share <= SPARSE_SHARE {
+                division.sparse.push(index);
+                division.bases.push(base);
+                entries += share;
+            } else {
+                division.dense.push(index);
+            }
+        }
+        let mixed = hessian_work((division.dense.len() + 1).next_multiple_of(PAD) as f64, entries);
+        let plain = hessian_work((features.ncols() + 1).next_multiple_of(PAD) as f64, 0.0);
+        if mixed < 0.8 * plain {
+            return division;
+        }
+        Self { dense: (0..features.ncols()).collect(), sparse: Vec::new(), bases: Vec::new() }
+    }
+}
+
+/// The middle value, which is the usual one if any is, and the share of values that are others.
+fn usual(values: &mut [f64]) -> (f64, f64) {
+    let middle = values.len() / 2;
+    if values.is_empty() {
+        return (0.0, 1.0);
+    }
+    let (_, &mut base, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let others = values.iter().filter(|value| **value != base).count();
+    (base + 0.0, others as f64 / values.len() as f64)
 }
 
 /// The time of a row of the Hessian: dense columns are multiplied eight at a time, entries of lists one by one.

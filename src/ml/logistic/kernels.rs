@@ -10,8 +10,6 @@ use super::math::row_loss;
 
 /// Rows have this many columns or a multiple of it: the widest vector of f64 there is.
 pub(super) const PAD: usize = 8;
-/// Rows of a tile of the Hessian. With up to three vectors of columns the sums of a tile stay in registers.
-const TILE: usize = 4;
 /// Blocks have a multiple of this many rows; rows that do not exist are zeros.
 pub(super) const ROW_GROUP: usize = 4;
 
@@ -145,8 +143,25 @@ pub(super) fn add_products<S: Simd>(
     hessian: &mut [f64],
     stride: usize,
 ) {
-    for top in (0..width).step_by(TILE) {
-        let vectors = (top + TILE).div_ceil(S::F64_LANES);
+    // With few registers the sums of a larger tile would not stay in them.
+    if S::REGISTER_COUNT >= 32 {
+        add_tiles::<S, 8>(simd, block, scaled, width, hessian, stride);
+    } else {
+        add_tiles::<S, 4>(simd, block, scaled, width, hessian, stride);
+    }
+}
+
+#[inline(always)]
+fn add_tiles<S: Simd, const ROWS: usize>(
+    simd: S,
+    block: &[f64],
+    scaled: &[f64],
+    width: usize,
+    hessian: &mut [f64],
+    stride: usize,
+) {
+    for top in (0..width).step_by(ROWS) {
+        let vectors = (top + ROWS).div_ceil(S::F64_LANES);
         let groups = vectors.div_ceil(3);
         let mut left = 0;
         for group in 0..groups {
@@ -154,9 +169,9 @@ pub(super) fn add_products<S: Simd>(
             let take = (vectors - left).div_ceil(groups - group);
             let column = left * S::F64_LANES;
             match take {
-                1 => add_tile::<S, 1>(simd, block, scaled, width, top, column, hessian, stride),
-                2 => add_tile::<S, 2>(simd, block, scaled, width, top, column, hessian, stride),
-                _ => add_tile::<S, 3>(simd, block, scaled, width, top, column, hessian, stride),
+                1 => add_tile::<S, ROWS, 1>(simd, block, scaled, width, top, column, hessian, stride),
+                2 => add_tile::<S, ROWS, 2>(simd, block, scaled, width, top, column, hessian, stride),
+                _ => add_tile::<S, ROWS, 3>(simd, block, scaled, width, top, column, hessian, stride),
             }
             left += take;
         }
@@ -165,7 +180,7 @@ pub(super) fn add_products<S: Simd>(
 
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel: two matrices, a tile of a third and where they lie")]
-fn add_tile<S: Simd, const VECTORS: usize>(
+fn add_tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     block: &[f64],
     scaled: &[f64],
@@ -175,10 +190,10 @@ fn add_tile<S: Simd, const VECTORS: usize>(
     hessian: &mut [f64],
     stride: usize,
 ) {
-    let mut sums = [[simd.splat_f64s(0.0); VECTORS]; TILE];
+    let mut sums = [[simd.splat_f64s(0.0); VECTORS]; ROWS];
     for (x, y) in block.chunks_exact(width).zip(scaled.chunks_exact(width)) {
         let (x, _) = S::as_simd_f64s(&x[column..column + VECTORS * S::F64_LANES]);
-        let y = &y[top..top + TILE];
+        let y = &y[top..top + ROWS];
         for (sums, &y) in sums.iter_mut().zip(y) {
             let y = simd.splat_f64s(y);
             for vector in 0..VECTORS {

@@ -127,8 +127,8 @@ struct From<'a> {
     optimality: f64,
 }
 
-/// The first point along the direction that lowers the objective enough; the whole step is tried first and
-/// differentiated as far as `order` says.
+/// The first point along the direction that lowers the objective enough, differentiated as far as `order` says. The
+/// whole step is tried first, and is nearly always taken.
 fn search(
     objective: &Objective<'_>,
     from: &From<'_>,
@@ -139,7 +139,7 @@ fn search(
         return Ok(None);
     }
     let rounding = ROUNDING * from.at.value.abs();
-    let (mut length, mut order) = (1.0, order);
+    let mut length = 1.0;
     for _ in 0..MAX_TRIALS {
         let point: Vec<f64> = from.point.iter().zip(from.direction).map(|(at, by)| at + length * by).collect();
         let reached = objective.evaluate(&point, order, watch)?;
@@ -157,7 +157,6 @@ fn search(
         let parabola = -0.5 * from.predicted * length * length / (change - from.predicted * length);
         let shorter = if parabola.is_finite() { parabola } else { 0.0 };
         length = shorter.clamp(0.1 * length, 0.5 * length);
-        order = Order::Gradient;
     }
     Ok(None)
 }

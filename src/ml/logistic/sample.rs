@@ -47,7 +47,7 @@ pub(super) fn start(
     let smaller = Objective::new(&sample);
     let start = start(&sample, &smaller, watch)?;
     // Chance keeps the optimum of the sample about this far from that of the whole.
-    let decrease = 0.1 * size as f64 / (2.0 * chosen.len() as f64);
+    let decrease = 0.5 * size as f64 / (2.0 * chosen.len() as f64);
     let goal = Goal { tolerance: task.tolerance, decrease, max_iterations: MAX_ITERATIONS };
     let solution = newton::minimize(&smaller, start, &goal, watch)?;
     let (weights, intercept) = smaller.design.weights(&solution.point);

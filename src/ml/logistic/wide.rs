@@ -31,7 +31,7 @@ pub(super) fn minimize(
             return Ok(Solution { point, value: at.value, iterations, converged });
         }
         let (weights, intercept) = objective.design.weights(&point);
-        let (slopes, _) = objective.design.weights(&at.gradient);
+        let slopes = objective.design.slopes(&at.gradient);
         let columns = working_set(&weights, &slopes, objective.l1, goal.tolerance);
         if columns.len() > MAX_COLUMNS {
             return gradient::minimize(objective, point, goal, watch);
