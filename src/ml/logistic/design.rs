@@ -6,20 +6,25 @@
 //! that have every base. As the intercept bears no penalty, that changes no optimum.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use ndarray::{ArrayView2, Axis};
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernels::PAD;
+use super::{Stop, Watch};
 
-/// Rows looked at to tell which columns mostly have one value.
-const SAMPLED_ROWS: usize = 1_024;
+/// Cells and rows looked at to tell which columns mostly have one value.
+const SAMPLED_CELLS: usize = 1 << 18;
+const SAMPLED_ROWS: std::ops::RangeInclusive<usize> = 64..=1_024;
 /// A column with a larger share of other values is dense.
 const SPARSE_SHARE: f64 = 0.25;
 /// About how many cells a chunk has: a few milliseconds of work, so that a fit can be stopped soon.
 const CHUNK_CELLS: usize = 1 << 19;
 const LEAST_CHUNK_ROWS: usize = 512;
+/// Chunks that each thread makes before the fit may be stopped.
+const CHUNKS_AT_ONCE: usize = 4;
 
 pub(super) struct Design<'a> {
     pub(super) chunks: Vec<Chunk<'a>>,
@@ -61,7 +66,8 @@ impl Entries {
 }
 
 impl<'a> Design<'a> {
-    pub(super) fn new(features: ArrayView2<'a, f64>) -> Self {
+    /// Whoever watches is asked between chunks of rows.
+    pub(super) fn new(features: ArrayView2<'a, f64>, watch: &mut Watch<'_>) -> Result<Self, Stop> {
         let Division { dense, sparse, bases } = Division::of(features);
         let rows_at_once = (CHUNK_CELLS / features.ncols().max(1)).max(LEAST_CHUNK_ROWS);
         let mut parts = Vec::new();
@@ -71,13 +77,23 @@ impl<'a> Design<'a> {
             parts.push(part);
             rest = after;
         }
-        let chunks: Vec<Chunk<'a>> = parts
-            .into_par_iter()
-            .enumerate()
-            .map(|(index, rows)| Chunk::new(index * rows_at_once, rows, &dense, &sparse, &bases))
-            .collect();
+        let mut chunks = Vec::with_capacity(parts.len());
+        // Some at a time, so that whoever watches is asked in between.
+        let at_once = CHUNKS_AT_ONCE * rayon::current_num_threads();
+        for (index, parts) in parts.chunks(at_once).enumerate() {
+            let first_row = index * at_once * rows_at_once;
+            let made = parts
+                .par_iter()
+                .enumerate()
+                .map(|(index, rows)| Chunk::new(first_row + index * rows_at_once, *rows, &dense, &sparse, &bases));
+            chunks.append(&mut made.collect());
+            if let ControlFlow::Break(stop) = watch.ask() {
+                return Err(stop);
+            }
+        }
         let entries: usize = chunks.iter().map(|chunk| chunk.entries.values.len()).sum();
-        Self { chunks, dense, sparse, bases, entries_per_row: entries as f64 / features.nrows().max(1) as f64 }
+        let entries_per_row = entries as f64 / features.nrows().max(1) as f64;
+        Ok(Self { chunks, dense, sparse, bases, entries_per_row })
     }
 
     /// Coordinates: one per column and the intercept.
@@ -221,7 +237,8 @@ struct Division {
 impl Division {
     /// By a sample of the rows; all columns are dense where lists would not pay.
     fn of(features: ArrayView2<'_, f64>) -> Self {
-        let step = (features.nrows() / SAMPLED_ROWS).max(1);
+        let sampled = (SAMPLED_CELLS / features.ncols().max(1)).clamp(*SAMPLED_ROWS.start(), *SAMPLED_ROWS.end());
+        let step = (features.nrows() / sampled).max(1);
         let mut division = Self { dense: Vec::new(), sparse: Vec::new(), bases: Vec::new() };
         let mut entries = 0.0;
         for (index, column) in features.axis_iter(Axis(1)).enumerate() {

@@ -95,7 +95,7 @@ pub fn fit(
 ) -> Result<FittedLogistic, LogisticError> {
     check_classes(task)?;
     let mut watch = Watch { step, done: 0.0 };
-    let objective = Objective::new(task);
+    let objective = Objective::new(task, &mut watch)?;
     let start = sample::start(task, &objective, &mut watch)?;
     let solution = solve(task, &objective, start, &mut watch)?;
     Ok(FittedLogistic::of(&objective, solution))

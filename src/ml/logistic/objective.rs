@@ -51,16 +51,16 @@ pub(super) struct Evaluation {
 }
 
 impl<'a> Objective<'a> {
-    pub(super) fn new(task: &LogisticTask<'a>) -> Self {
+    pub(super) fn new(task: &LogisticTask<'a>, watch: &mut Watch<'_>) -> Result<Self, Stop> {
         let total = task.class_weights.total(ClassCounts::of(task.labels));
-        Self {
-            design: Design::new(task.features),
+        Ok(Self {
+            design: Design::new(task.features, watch)?,
             labels: task.labels,
             positive_share: task.class_weights.positive / total,
             negative_share: task.class_weights.negative / total,
             l1: task.l1,
             l2: task.l2,
-        }
+        })
     }
 
     /// All weights 0 and the intercept at the weighted log-odds: the optimum of the constant model.

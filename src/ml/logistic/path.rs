@@ -31,7 +31,7 @@ pub fn strengths(
 ) -> Result<Vec<f64>, LogisticError> {
     check_classes(task)?;
     let mut watch = Watch { step, done: 0.0 };
-    let objective = Objective::new(task);
+    let objective = Objective::new(task, &mut watch)?;
     let at = objective.evaluate(&objective.start(), Order::Gradient, &mut watch)?;
     let steepest = at.gradient.iter().enumerate().filter(|(at, _)| objective.is_penalized(*at));
     let steepest = steepest.fold(0.0_f64, |most, (_, slope)| most.max(slope.abs()));
@@ -59,7 +59,7 @@ pub fn fit_path(
     step: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
 ) -> Result<Vec<PathFit>, LogisticError> {
     check_classes(task)?;
-    let mut objective = Objective::new(task);
+    let mut objective = Objective::new(task, &mut Watch { step, done: 0.0 })?;
     let mut point = objective.start();
     let mut fits = Vec::with_capacity(strengths.len());
     for (index, &strength) in strengths.iter().enumerate() {

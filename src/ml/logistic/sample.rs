@@ -44,7 +44,7 @@ pub(super) fn start(
         },
         ..*task
     };
-    let smaller = Objective::new(&sample);
+    let smaller = Objective::new(&sample, watch)?;
     let start = start(&sample, &smaller, watch)?;
     // Chance keeps the optimum of the sample about this far from that of the whole.
     let decrease = 0.5 * size as f64 / (2.0 * chosen.len() as f64);

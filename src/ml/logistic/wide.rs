@@ -38,7 +38,7 @@ pub(super) fn minimize(
         }
         let features = task.features.select(Axis(1), &columns);
         let part = LogisticTask { features: features.view(), l1: objective.l1, l2: objective.l2, ..*task };
-        let smaller = Objective::new(&part);
+        let smaller = Objective::new(&part, watch)?;
         let own: Vec<f64> = columns.iter().map(|&column| weights[column]).collect();
         // A little more exact than the whole has to be, or columns of the set would be found wanting again.
         let part_goal =
