@@ -167,6 +167,11 @@ async fn every_method_trains() {
     jobs.push(
         json!({"model": {"type": "logistic"}, "regularization": {"l1": 0.01}, "calibration": {"method": "none"}}),
     );
+    jobs.push(json!({
+        "model": {"type": "logistic"},
+        "regularization": {"strength": "auto", "l1": 0.5},
+        "resample": [{"method": "random_over_sampler"}]
+    }));
     for mut job in jobs {
         job["evaluation"] = json!({"bootstrap": 0});
         let model = client.train(&dataset, job.clone()).await;
@@ -180,4 +185,7 @@ async fn check_report(client: &Client, model: &Value, job: &Value) {
     let rows: u64 = ["tp", "fp", "fn", "tn"].iter().filter_map(|cell| report["confusion_matrix"][cell].as_u64()).sum();
     assert_eq!(report["rows"], rows, "{job}");
     assert_eq!(report["metrics"]["roc_auc"]["ci"], Value::Null, "no bootstrap, no interval: {job}");
+    let searched = job["regularization"]["strength"] == "auto";
+    let path = report["strength_search"]["path"].as_array();
+    assert_eq!(path.map(Vec::len), searched.then_some(20), "{job}");
 }

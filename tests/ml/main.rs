@@ -3,10 +3,12 @@
 
 mod gradients;
 mod logistic;
+mod logistic_large;
 mod metrics;
 mod preprocess;
 mod quality;
 mod runs;
 mod samplers;
+mod strength;
 mod support;
 mod tables;

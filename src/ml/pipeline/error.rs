@@ -38,6 +38,11 @@ pub enum TrainError {
     SampleWeight { name: String, row: usize },
     #[error("calibration needs validation rows of both classes with finite scores")]
     Uncalibrated,
+    #[error(
+        "the search for the strength of the penalty needs at least {folds} training rows of each class; there are \
+         {positive} positive and {negative} negative"
+    )]
+    TooFewForFolds { folds: usize, positive: usize, negative: usize },
     #[error("a network cannot be trained without an optimizer")]
     NoOptimizer,
     #[error("the network cannot be trained")]
@@ -60,6 +65,7 @@ impl TrainError {
             | TrainError::Prior(_)
             | TrainError::SampleWeight { .. }
             | TrainError::Uncalibrated
+            | TrainError::TooFewForFolds { .. }
             | TrainError::NoOptimizer => "invalid-data",
             TrainError::Split(_) => "split-failed",
             TrainError::Resample { .. } | TrainError::ClassVanished { .. } => "resampling-failed",

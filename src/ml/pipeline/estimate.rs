@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ml::config::{
-    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, TrainConfig,
+    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, Strength, TrainConfig,
 };
 use crate::ml::table::ColumnType;
 
@@ -37,12 +37,18 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
         .saturating_add(cells(rows, features, 4));
     // Weights, gradients, two moments, the best epoch's weights; activations and their gradients per batch.
     let network = cells(parameters, 5, 4).saturating_add(cells(config.training.batch_size as u64, widest, 16));
+    // The Hessian, its factor, and a part of the sum for each of some threads.
     let hessian = match config.model {
-        ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 16),
+        ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 64),
         _ => 0,
     };
+    // The training rows once more, and those of a fold as they were and resampled.
+    let folds = match config.regularization.strength {
+        Some(Strength::Auto) => cells(rows, features, 16).saturating_add(cells(train_rows, features, 8)),
+        None => 0,
+    };
     Estimate {
-        memory_bytes: [table, table, matrices, network, hessian].into_iter().fold(16 << 20, u64::saturating_add),
+        memory_bytes: [table, table, matrices, network, hessian, folds].into_iter().fold(16 << 20, u64::saturating_add),
         train_rows,
         features,
         parameters,

@@ -40,6 +40,7 @@ pub(super) fn class_weights(config: &TrainConfig, classes: &ClassNames, counts: 
 pub(super) struct Learner<'a> {
     pub(super) config: &'a TrainConfig,
     pub(super) weights: ClassWeights,
+    pub(super) penalty: Regularization,
     /// From logits to natural log-odds, as far as that is known before calibration.
     pub(super) correction: Calibrator,
     pub(super) noise_scale: &'a [f64],
@@ -84,7 +85,7 @@ impl Learner<'_> {
             model,
             loss: &self.config.loss,
             class_weights: self.weights,
-            regularization: &self.config.regularization,
+            regularization: &self.penalty,
             optimizer,
             training: &self.config.training,
             augment: &self.config.augment,
@@ -118,8 +119,8 @@ impl Learner<'_> {
             features: train.features.view(),
             labels: &train.labels,
             class_weights: self.weights,
-            l1: self.config.regularization.l1,
-            l2: self.config.regularization.l2,
+            l1: self.penalty.l1,
+            l2: self.penalty.l2,
             tolerance,
             max_iterations,
         };
@@ -148,7 +149,7 @@ impl Learner<'_> {
         train: &TrainSet,
         validation: &EvalSet,
     ) -> EpochLog {
-        let Regularization { l1, l2 } = self.config.regularization;
+        let Regularization { l1, l2 } = self.penalty;
         let train_logits = predictor.logits(&train.features);
         let logits = predictor.logits(validation.features());
         let natural: Vec<f64> = logits.iter().map(|&logit| self.correction.natural(logit)).collect();

@@ -8,6 +8,7 @@
 mod error;
 mod estimate;
 mod learner;
+mod strength;
 mod target;
 
 use std::ops::ControlFlow;
@@ -16,7 +17,7 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::{Calibrator, LossInverse, PriorShift, fit_platt};
-use super::config::{CalibrationMethod, ResampleStep, TrainConfig};
+use super::config::{CalibrationMethod, ResampleStep, Strength, TrainConfig};
 use super::labels::ClassCounts;
 use super::metrics::{ChosenThreshold, Report, ReportInput, Verdict, choose, report, verdict};
 use super::model::Model;
@@ -27,6 +28,7 @@ use super::seed::Seed;
 use super::sets::{EvalSet, TrainSet};
 use super::split::split;
 use super::table::{Column, Table, Values};
+use strength::{Search, Searched};
 
 pub use error::TrainError;
 pub use estimate::{Estimate, estimate};
@@ -91,7 +93,9 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     let (train_set, validation, test) = tables.transform(&preprocessor)?;
     let natural = train_set.class_counts();
     let mut class_counts = part_counts(&train_set, &validation, &test);
-    let noise_scale = noise_scale(&train_set.features, &preprocessor.noise_columns());
+    let noise_columns = preprocessor.noise_columns();
+    let noise_scale = noise_scale(&train_set.features, &noise_columns);
+    let searched = config.regularization.strength.map(|Strength::Auto| train_set.clone());
 
     enter(observer, Phase::Resampling)?;
     let train_set = resample_all(&config.resample, train_set, seed, &mut class_counts, observer)?;
@@ -104,8 +108,11 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     let inverse = LossInverse::of(&config.loss, learnt).unwrap_or(LossInverse::Identity);
     let correction = Calibrator::Prior { inverse, log_odds: shift.log_odds };
     let minority_is_positive = natural.minority_is_positive();
-    let learner = Learner { config, weights, correction, noise_scale: &noise_scale, minority_is_positive, seed };
-    let fitted = learner.fit(train_set, &validation, observer)?;
+    let search = Search { config, classes: &target.classes, noise_columns: &noise_columns, seed };
+    let Searched { penalty, search: strength_search, mut rest } = search.run(searched, observer)?;
+    let noise_scale = &noise_scale;
+    let learner = Learner { config, weights, penalty, correction, noise_scale, minority_is_positive, seed };
+    let fitted = learner.fit(train_set, &validation, &mut rest)?;
 
     enter(observer, Phase::Calibrating)?;
     let calibrator = match config.calibration.method {
@@ -121,7 +128,7 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
 
     enter(observer, Phase::Evaluating)?;
     let test_probabilities = probabilities(&test);
-    let report = report(
+    let mut report = report(
         &ReportInput {
             eval: &test,
             probabilities: &test_probabilities,
@@ -133,6 +140,7 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
         &mut |fraction| observer.step(fraction),
     )
     .map_err(TrainError::Stopped)?;
+    report.strength_search = strength_search;
     let verdict = verdict(&report, &test_probabilities);
     let ChosenThreshold { value: threshold, note: threshold_note, .. } = threshold;
     Ok(Trained {

@@ -82,7 +82,7 @@ impl TrainConfig {
         let augment = check_augment(reader, limits, errors);
         let model = check_model(reader, limits, errors);
         let loss = check_loss(reader, class_counts.as_ref(), errors);
-        let regularization = check_regularization(reader, errors);
+        let regularization = check_regularization(reader, counts, &resample, errors);
         let optimizer = check_optimizer(reader, errors);
         let training = check_training(reader, &loss, limits, errors);
         let calibration = check_calibration(reader, &loss, errors);

@@ -129,3 +129,42 @@ fn a_logistic_model_has_no_optimizer_and_what_is_shown_can_be_posted_again() {
     let refused = json!({"model": {"type": "logistic"}, "optimizer": {"type": "adam"}});
     assert_eq!(pointers(&refused), ["/optimizer"]);
 }
+
+#[test]
+fn the_strength_of_a_penalty_can_be_searched_for_where_that_makes_sense() {
+    let auto = |more: Value| {
+        let mut request = json!({"model": {"type": "logistic"}, "regularization": {"strength": "auto"}});
+        let (Value::Object(members), Value::Object(more)) = (&mut request, more) else { return Value::Null };
+        members.extend(more);
+        request
+    };
+    let config = check(&auto(json!({}))).unwrap();
+    assert_eq!(config.regularization.strength, Some(Strength::Auto));
+    assert_eq!(config.regularization.penalty, Regularization { l1: 0.0, l2: 0.5 });
+    assert_eq!(check(&serde_json::to_value(&config).unwrap()).unwrap(), config, "what is shown can be posted again");
+    let lasso = check(&auto(json!({"regularization": {"strength": "auto", "l1": 1}}))).unwrap();
+    assert_eq!(lasso.regularization.penalty, Regularization { l1: 1.0, l2: 0.0 });
+
+    let refused = |request: Value, part: &str| {
+        let errors = check(&request).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].pointer, "/regularization/strength");
+        assert!(errors[0].detail.contains(part), "{}", errors[0].detail);
+    };
+    refused(auto(json!({"model": {"type": "mlp"}})), "only a logistic model");
+    refused(auto(json!({"regularization": {"strength": "auto", "l2": 0}})), "both are 0");
+    refused(auto(json!({"regularization": {"strength": 1}})), "one of auto");
+    // 20 positives: 4 train where three fifths are set aside, 12 otherwise, of which 9 are left in a fold.
+    let split = json!({"strategy": "stratified", "test_fraction": 0.4, "validation_fraction": 0.4});
+    refused(auto(json!({"split": split})), "about 4 training rows");
+    refused(auto(json!({"resample": [{"method": "smote", "k_neighbors": 9}]})), "needs 10");
+    assert!(check(&auto(json!({"resample": [{"method": "smote", "k_neighbors": 8}]}))).is_ok());
+}
+
+#[test]
+fn a_configuration_from_before_there_was_a_strength_can_be_read() {
+    let config = check(&json!({"model": {"type": "logistic"}})).unwrap();
+    let mut written = serde_json::to_value(&config).unwrap();
+    written["regularization"].as_object_mut().unwrap().remove("strength");
+    assert_eq!(serde_json::from_value::<TrainConfig>(written).unwrap(), config);
+}
