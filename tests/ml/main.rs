@@ -4,6 +4,7 @@
 mod gradients;
 mod logistic;
 mod metrics;
+mod network_reference;
 mod preprocess;
 mod quality;
 mod runs;
