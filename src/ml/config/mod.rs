@@ -38,7 +38,8 @@ pub struct TrainConfig {
     pub regularization: Regularization,
     /// Of `mlp`; `null` for `logistic`, which has a convex solver of its own.
     pub optimizer: Option<Optimizer>,
-    pub training: Training,
+    /// Of `mlp`; `null` for `logistic`, which has no epochs.
+    pub training: Option<Training>,
     pub calibration: Calibration,
     pub threshold: ThresholdRule,
     pub evaluation: Evaluation,
