@@ -5,6 +5,7 @@ mod gradients;
 mod logistic;
 mod logistic_large;
 mod metrics;
+mod network_reference;
 mod preprocess;
 mod quality;
 mod runs;

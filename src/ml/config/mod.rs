@@ -40,7 +40,8 @@ pub struct TrainConfig {
     pub regularization: Penalty,
     /// Of `mlp`; `null` for `logistic`, which has a convex solver of its own.
     pub optimizer: Option<Optimizer>,
-    pub training: Training,
+    /// Of `mlp`; `null` for `logistic`, which has no epochs.
+    pub training: Option<Training>,
     pub calibration: Calibration,
     pub threshold: ThresholdRule,
     pub evaluation: Evaluation,

@@ -36,6 +36,8 @@ pub enum TrainError {
     Prior(#[from] PriorError),
     #[error("row {row} of the weights {name:?} is not a number from 0 to 1,000,000,000")]
     SampleWeight { name: String, row: usize },
+    #[error("the weights {name:?} of all {class} training rows are 0; a class without any weight cannot be learnt")]
+    NoWeight { name: String, class: &'static str },
     #[error("calibration needs validation rows of both classes with finite scores")]
     Uncalibrated,
     #[error(
@@ -43,7 +45,7 @@ pub enum TrainError {
          {positive} positive and {negative} negative"
     )]
     TooFewForFolds { folds: usize, positive: usize, negative: usize },
-    #[error("a network cannot be trained without an optimizer")]
+    #[error("a network cannot be trained without `optimizer` and `training`")]
     NoOptimizer,
     #[error("the network cannot be trained")]
     Network(#[source] NetworkError),
@@ -64,6 +66,7 @@ impl TrainError {
             | TrainError::Preprocess(_)
             | TrainError::Prior(_)
             | TrainError::SampleWeight { .. }
+            | TrainError::NoWeight { .. }
             | TrainError::Uncalibrated
             | TrainError::TooFewForFolds { .. }
             | TrainError::NoOptimizer => "invalid-data",

@@ -27,7 +27,8 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     let rows = facts.rows as u64;
     let features = features(config, facts);
     let train_rows = resampled_rows(config, facts);
-    let (parameters, widest, passes) = model_size(&config.model, features, config.training.epochs as u64);
+    let (epochs, batch) = config.training.as_ref().map_or((1, 1), |training| (training.epochs, training.batch_size));
+    let (parameters, widest, passes) = model_size(&config.model, features, epochs as u64);
     let cells = |rows: u64, columns: u64, bytes: u64| rows.saturating_mul(columns).saturating_mul(bytes);
     let table = cells(rows, facts.columns.len() as u64, 8);
     // The table once more while it is divided, the parts as f64 matrices, the resampled rows beside the rows they
@@ -36,7 +37,7 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
         .saturating_add(cells(train_rows, features, 8 + 4))
         .saturating_add(cells(rows, features, 4));
     // Weights, gradients, two moments, the best epoch's weights; activations and their gradients per batch.
-    let network = cells(parameters, 5, 4).saturating_add(cells(config.training.batch_size as u64, widest, 16));
+    let network = cells(parameters, 5, 4).saturating_add(cells(batch as u64, widest, 16));
     // The Hessian, its factor, and a part of the sum for each of some threads.
     let hessian = match config.model {
         ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 64),

@@ -18,7 +18,7 @@ use crate::ml::sets::{EvalSet, TrainSet};
 
 /// The rows per class that an epoch learns from.
 pub(super) fn learnt_counts(config: &TrainConfig, counts: ClassCounts) -> ClassCounts {
-    let balanced = matches!(config.model, ModelConfig::Mlp(_)) && config.training.batches == BatchKind::Balanced;
+    let balanced = config.training.as_ref().is_some_and(|training| training.batches == BatchKind::Balanced);
     let larger = counts.positive.max(counts.negative);
     if balanced { ClassCounts { positive: larger, negative: larger } } else { counts }
 }
@@ -78,7 +78,9 @@ impl Learner<'_> {
         validation: &EvalSet,
         observer: &mut dyn TrainObserver,
     ) -> Result<Fitted, TrainError> {
-        let optimizer = self.config.optimizer.as_ref().ok_or(TrainError::NoOptimizer)?;
+        let (Some(optimizer), Some(training)) = (&self.config.optimizer, &self.config.training) else {
+            return Err(TrainError::NoOptimizer);
+        };
         let task = MlpTask {
             train,
             validation,
@@ -87,7 +89,7 @@ impl Learner<'_> {
             class_weights: self.weights,
             regularization: &self.penalty,
             optimizer,
-            training: &self.config.training,
+            training,
             augment: &self.config.augment,
             noise_scale: self.noise_scale,
             minority_is_positive: self.minority_is_positive,

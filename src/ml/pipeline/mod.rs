@@ -208,14 +208,14 @@ fn split_table(table: &Table, target: &Target, config: &TrainConfig, seed: Seed)
     let features = feature_columns(table, config)?;
     let part = |rows: &[usize]| {
         let table_rows: Vec<usize> = rows.iter().map(|&row| target.rows[row]).collect();
-        let weights = config.sample_weight.as_ref().map(|name| row_weights(table, name, &table_rows));
-        Ok::<Part, TrainError>(Part {
-            features: features.select(&table_rows),
-            labels: rows.iter().map(|&row| target.labels[row]).collect(),
-            weights: weights.transpose()?,
-        })
+        let labels = rows.iter().map(|&row| target.labels[row]).collect();
+        (Part { features: features.select(&table_rows), labels, weights: None }, table_rows)
     };
-    Ok(Tables { train: part(&parts.train)?, validation: part(&parts.validation)?, test: part(&parts.test)? })
+    let (mut train, train_rows) = part(&parts.train);
+    if let Some(name) = &config.sample_weight {
+        train.weights = Some(row_weights(table, name, &train_rows, &train.labels)?);
+    }
+    Ok(Tables { train, validation: part(&parts.validation).0, test: part(&parts.test).0 })
 }
 
 /// The table without its target, the column that steers the split and what the configuration excludes.
@@ -233,8 +233,8 @@ fn feature_columns(table: &Table, config: &TrainConfig) -> Result<Table, TrainEr
     Table::new(columns).map_err(TrainError::Table)
 }
 
-/// The weights of the given rows of a table.
-fn row_weights(table: &Table, name: &str, rows: &[usize]) -> Result<Vec<f32>, TrainError> {
+/// The weights of the given rows of a table, which have these labels.
+fn row_weights(table: &Table, name: &str, rows: &[usize], labels: &[bool]) -> Result<Vec<f32>, TrainError> {
     let column = table.column(name).ok_or_else(|| TrainError::MissingColumn { name: name.to_owned() })?;
     let Values::Numeric(values) = &column.values else {
         return Err(TrainError::SampleWeight { name: name.to_owned(), row: 0 });
@@ -243,7 +243,17 @@ fn row_weights(table: &Table, name: &str, rows: &[usize]) -> Result<Vec<f32>, Tr
         let value = values.get(row).copied().filter(|value| (0.0..=1e9).contains(value));
         value.map(|value| value as f32).ok_or_else(|| TrainError::SampleWeight { name: name.to_owned(), row: row + 1 })
     };
-    rows.iter().map(weight).collect()
+    let weights = rows.iter().map(weight).collect::<Result<Vec<f32>, TrainError>>()?;
+    for class in [true, false] {
+        let mut of_class = weights.iter().zip(labels).filter(|(_, label)| **label == class);
+        if of_class.all(|(&weight, _)| weight == 0.0) {
+            return Err(TrainError::NoWeight {
+                name: name.to_owned(),
+                class: if class { "positive" } else { "negative" },
+            });
+        }
+    }
+    Ok(weights)
 }
 
 fn part_counts(train: &TrainSet, validation: &EvalSet, test: &EvalSet) -> Vec<StageCounts> {

@@ -78,9 +78,10 @@ pub(super) fn check_loss(
         other => matches!(other, Loss::ClassBalanced { .. }),
     };
     if logistic && !convex {
+        let member = if kind == "bce" { "label_smoothing" } else { "type" };
         let detail = "a logistic model is fitted with bce without label smoothing, or with class_balanced; \
                       other losses are for model.type mlp";
-        loss.error("type", detail, errors);
+        loss.error(member, detail, errors);
     }
     loss.finish(errors);
     config

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::ml::config::*;
 
-fn facts() -> DatasetFacts {
+pub(super) fn facts() -> DatasetFacts {
     let column =
         |name: &str, column_type| FeatureFacts { name: name.to_owned(), column_type, distinct: 50, values: None };
     DatasetFacts {
@@ -21,7 +21,7 @@ fn facts() -> DatasetFacts {
     }
 }
 
-fn check(request: &Value) -> Result<TrainConfig, Vec<FieldError>> {
+pub(super) fn check(request: &Value) -> Result<TrainConfig, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut reader = ObjectReader::new(request, "", &mut errors);
     let config = TrainConfig::check(&mut reader, &facts(), &ConfigLimits::STANDARD, &mut errors);
@@ -29,7 +29,7 @@ fn check(request: &Value) -> Result<TrainConfig, Vec<FieldError>> {
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
-fn pointers(request: &Value) -> Vec<String> {
+pub(super) fn pointers(request: &Value) -> Vec<String> {
     let mut pointers: Vec<String> = check(request).unwrap_err().into_iter().map(|error| error.pointer).collect();
     pointers.sort();
     pointers
@@ -100,8 +100,9 @@ fn class_weights_weigh_both_labels_and_nothing_else() {
 
 #[test]
 fn early_stopping_is_on_by_default_and_null_turns_it_off() {
-    assert!(check(&json!({"training": {}})).unwrap().training.early_stopping.is_some());
-    assert!(check(&json!({"training": {"early_stopping": null}})).unwrap().training.early_stopping.is_none());
+    let stopping = |request: Value| check(&request).unwrap().training.unwrap().early_stopping;
+    assert!(stopping(json!({"training": {}})).is_some());
+    assert!(stopping(json!({"training": {"early_stopping": null}})).is_none());
 }
 
 #[test]
@@ -122,12 +123,30 @@ fn every_limit_is_reached_and_named() {
 }
 
 #[test]
-fn a_logistic_model_has_no_optimizer_and_what_is_shown_can_be_posted_again() {
+fn a_logistic_model_takes_nothing_of_a_network_and_what_is_shown_can_be_posted_again() {
     let config = check(&json!({"model": {"type": "logistic"}})).unwrap();
-    assert_eq!(config.optimizer, None);
+    assert_eq!((&config.optimizer, &config.training), (&None, &None));
     assert_eq!(check(&serde_json::to_value(&config).unwrap()).unwrap(), config);
-    let refused = json!({"model": {"type": "logistic"}, "optimizer": {"type": "adam"}});
-    assert_eq!(pointers(&refused), ["/optimizer"]);
+    for (members, pointer) in [
+        (json!({"optimizer": {"type": "adam"}}), "/optimizer"),
+        (json!({"training": {"epochs": 10}}), "/training"),
+        (json!({"training": {}}), "/training"),
+        (json!({"sample_weight": "a"}), "/sample_weight"),
+        (json!({"loss": {"type": "focal"}}), "/loss/type"),
+        (json!({"loss": {"type": "asymmetric"}}), "/loss/type"),
+        (json!({"loss": {"type": "logit_adjusted"}}), "/loss/type"),
+        (json!({"loss": {"type": "ldam"}}), "/loss/type"),
+        (json!({"loss": {"label_smoothing": 0.1}}), "/loss/label_smoothing"),
+    ] {
+        let mut request = members.clone();
+        request["model"] = json!({"type": "logistic"});
+        assert_eq!(pointers(&request), [pointer], "{members}");
+        assert!(check(&members).is_ok(), "a network takes {members}");
+    }
+    for member in ["hidden_layers", "activation", "dropout", "normalization", "residual", "members"] {
+        assert_eq!(pointers(&json!({"model": {"type": "logistic", member: null}})), [format!("/model/{member}")]);
+    }
+    assert!(check(&json!({"model": {"type": "logistic"}, "loss": {"type": "class_balanced"}})).is_ok());
 }
 
 #[test]
