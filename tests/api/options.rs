@@ -1,7 +1,10 @@
 //! Every option of a network, posted to the service: it is shown with its defaults, can be posted again as shown,
 //! trains, and leaves learning curves and a model.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::support::app::App;
 use crate::support::client::{Client, places};
@@ -283,4 +286,41 @@ async fn options_that_do_not_combine_are_all_named_at_once() {
     let shown = validated(&client, &dataset, &json!({"model": {"type": "logistic"}})).await;
     assert_eq!((&shown["optimizer"], &shown["training"]), (&Value::Null, &Value::Null));
     assert_eq!(validated(&client, &dataset, &shown).await, shown);
+}
+
+/// Runs the program and gives whether it succeeded, with what it said.
+fn run(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(arguments).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[tokio::test]
+async fn the_command_line_trains_the_same_model_and_refuses_the_same() {
+    let app = App::start().await;
+    let client = app.client();
+    let csv = weighted_csv(240, |row| (1 + row % 3).to_string());
+    let dataset = client.upload("", csv.clone()).await;
+    let job = every_option().pop().unwrap();
+    let model = client.train(&dataset, job.clone()).await;
+
+    let file = |name: &str| app.data_dir().join(name).display().to_string();
+    let (table, config, out) = (file("table.csv"), file("job.json"), file("out"));
+    std::fs::write(&table, &csv).unwrap();
+    let mut shown = validated(&client, &dataset, &job).await;
+    std::fs::write(&config, shown.to_string()).unwrap();
+    let (succeeded, said) = run(&["train", "--data", &table, "--config", &config, "--out", &out]);
+    assert!(succeeded, "{said}");
+    let artifact = std::fs::read(file("out/model.safetensors")).unwrap();
+    let hash: String = Sha256::digest(artifact).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(model["sha256"], hash, "the same job gives the same bytes");
+
+    let rows = file("rows.csv");
+    std::fs::write(&rows, "height,width,colour,age\n2.9,-0.7,red,31\n").unwrap();
+    let (succeeded, said) = run(&["predict", "--model", &out, "--data", &rows, "--out", &file("predictions.csv")]);
+    assert!(succeeded, "a prediction does not ask for the weights: {said}");
+
+    shown["resample"] = json!([{"method": "smote"}]);
+    std::fs::write(&config, shown.to_string()).unwrap();
+    let (succeeded, said) = run(&["train", "--data", &table, "--config", &config, "--out", &out]);
+    assert!(!succeeded && said.contains("/sample_weight"), "{said}");
 }
