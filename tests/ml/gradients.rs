@@ -15,7 +15,7 @@ use evenkeel::ml::nn::{Network, NetworkShape};
 use evenkeel::ml::seed::Seed;
 use ndarray::Array2;
 
-const STEP: f32 = 4e-3;
+const STEP: f32 = 1e-3;
 const ROWS: usize = 12;
 const UNEQUAL: ClassWeights = ClassWeights { positive: 4.0, negative: 0.5 };
 const NONE: Regularization = Regularization { l1: 0.0, l2: 0.0 };

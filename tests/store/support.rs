@@ -150,7 +150,7 @@ pub fn new_job(dataset_id: DatasetId, priority: i32) -> NewJob {
 pub fn job_config(priority: i32) -> JobConfig {
     serde_json::from_value(json!({
         "model_name": "fraud", "priority": priority, "max_seconds": 600.0, "seed": 7, "target": "y",
-        "positive_label": "a", "exclude": [],
+        "positive_label": "a", "exclude": [], "sample_weight": null,
         "split": { "strategy": "stratified", "test_fraction": 0.2, "validation_fraction": 0.2 },
         "preprocess": {
             "numeric": { "impute": "median", "fill_value": 0.0, "missing_indicator": true, "scale": "standard" },
@@ -160,10 +160,12 @@ pub fn job_config(priority: i32) -> JobConfig {
             "rng": "default" }],
         "augment": [],
         "model": { "type": "logistic", "tolerance": 1e-6, "max_iterations": 100 },
-        "loss": { "type": "bce", "class_weight": "balanced" },
+        "loss": { "type": "bce", "class_weight": "balanced", "label_smoothing": 0.0 },
         "regularization": { "l1": 0.0, "l2": 0.1 },
         "optimizer": { "type": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": true },
-        "training": { "epochs": 10, "batch_size": 32, "early_stopping": null },
+        "training": { "epochs": 10, "batch_size": 32, "batches": "shuffled",
+            "schedule": { "type": "constant", "warm_up_epochs": 0 }, "gradient_clipping": null,
+            "weight_averaging": null, "early_stopping": null },
         "calibration": { "method": "prior" },
         "threshold": { "rule": "max_f_beta", "beta": 1.0 },
         "evaluation": { "bootstrap": 100, "confidence": 0.95 },
