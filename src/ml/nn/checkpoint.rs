@@ -23,6 +23,8 @@ use crate::ml::observe::StoppedBy;
 pub const MAX_CHECKPOINT_BYTES: u64 = 1 << 29;
 /// Changes when the same program version would read the file otherwise.
 const FORMAT_VERSION: u32 = 1;
+/// More than the header of a file takes.
+const HEADER_BYTES: u64 = 1 << 20;
 const HEADER_KEY: &str = "evenkeel_checkpoint";
 
 /// Bytes that the task cannot go on from.
@@ -163,7 +165,7 @@ impl<'a> Keeper<'a> {
         add("moments.second".to_owned(), snapshot.moments[1]);
         add("last_step.gradient".to_owned(), snapshot.last_step[0]);
         add("last_step.before".to_owned(), snapshot.last_step[1]);
-        let bytes = buffers.iter().map(|(_, values)| values.data_len() as u64).sum();
+        let bytes = buffers.iter().map(|(_, values)| values.data_len() as u64).sum::<u64>() + HEADER_BYTES;
         if bytes > MAX_CHECKPOINT_BYTES {
             return Err(CheckpointError::TooLarge { bytes });
         }
@@ -183,8 +185,7 @@ impl<'a> Keeper<'a> {
     /// # Errors
     /// If they are not a checkpoint of this very task.
     pub(super) fn read(&self, bytes: &[u8]) -> Result<Opened, CheckpointError> {
-        // The header of a file comes on top of its tensors.
-        if bytes.len() as u64 > MAX_CHECKPOINT_BYTES + (1 << 20) {
+        if bytes.len() as u64 > MAX_CHECKPOINT_BYTES {
             return Err(CheckpointError::TooLarge { bytes: bytes.len() as u64 });
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(CheckpointError::NotSafetensors)?;
