@@ -75,7 +75,7 @@ impl Runner {
         };
         match self.store.keep_checkpoint(&running.lease, &sha256, epochs).await {
             Ok(Kept::Done) => {}
-            Ok(Kept::LostLease) => return,
+            Ok(Kept::LostLease) => return self.drop_unnamed(&sha256).await,
             Err(error) => {
                 return tracing::warn!(%job, error = %Chain(&error), "a checkpoint could not be recorded");
             }
@@ -84,13 +84,26 @@ impl Runner {
         let at = self.store.clock().now();
         let before = running.job.checkpoint.replace(JobCheckpoint { sha256: sha256.clone(), epochs, at });
         if let Some(before) = before.filter(|before| before.sha256 != sha256) {
-            self.drop_unnamed(&before).await;
+            self.drop_unnamed(&before.sha256).await;
         }
     }
 
-    /// Removes a checkpoint that no job names any more. What fails here is found by the sweeper.
-    pub(super) async fn drop_unnamed(&self, checkpoint: &JobCheckpoint) {
-        if let Err(error) = self.store.drop_blob(&checkpoint.sha256).await {
+    /// Removes what a job that has ended, or is another worker's now, leaves of its checkpoints. One that will be tried
+    /// again still names the last of them.
+    pub(super) async fn leave_no_checkpoints(&self, running: &mut Running) {
+        if let Some(mut saving) = running.saving.take()
+            && let Ok(Ok(Ok(sha256))) = tokio::time::timeout(LAST_PATIENCE, &mut saving.task).await
+        {
+            self.drop_unnamed(&sha256).await;
+        }
+        if let Some(checkpoint) = running.job.checkpoint.take() {
+            self.drop_unnamed(&checkpoint.sha256).await;
+        }
+    }
+
+    /// Removes a checkpoint unless a job names it. What fails here is found by the sweeper.
+    async fn drop_unnamed(&self, sha256: &str) {
+        if let Err(error) = self.store.drop_blob(sha256).await {
             tracing::warn!(error = %Chain(&error), "an old checkpoint could not be removed");
         }
     }

@@ -63,10 +63,7 @@ impl Runner {
             Ok(end) => tracing::info!(job = %id, end, "job ended"),
             Err(error) => tracing::error!(job = %id, error = %Chain(&error), "the end of a job could not be written"),
         }
-        // A job that will be tried again still names it.
-        if let Some(checkpoint) = &running.job.checkpoint {
-            self.drop_unnamed(checkpoint).await;
-        }
+        self.leave_no_checkpoints(&mut running).await;
     }
 
     async fn work(&self, running: &mut Running) -> Outcome {

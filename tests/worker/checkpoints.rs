@@ -254,6 +254,7 @@ async fn a_lost_worker_costs_the_steps_since_the_checkpoint_and_no_bit(engine: E
         if test.store.expire_leases().await.unwrap() == 1 {
             break;
         }
+        assert_eq!(test.job(id).await.status, Running, "the job is slow enough");
     }
     let job = ended(&test, id).await;
     worker.stop().await;
