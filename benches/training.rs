@@ -2,12 +2,17 @@
 //!
 //! `cargo bench --bench training -- FILE --hidden 128 --batch 32 [--epochs 10] [--threads 2] [--repeat 3]`
 //!
+//! With `--quality 10` it trains from seeds 0 to 9 and prints, instead of the speed, the mean and the standard error
+//! of the validation loss and average precision after the last epoch; benches/peers/quality_torch.py prints the same
+//! of PyTorch.
+//!
 //! FILE has the features row by row as little-endian f32, FILE.json says `{"rows": n, "columns": m}` and FILE.labels
 //! has one byte per row; benches/peers/prepare.py writes all three. The last fifth of the rows validates, as it does
 //! for the peers.
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use evenkeel::ml::calibrate::Calibrator;
@@ -16,7 +21,7 @@ use evenkeel::ml::config::{
 };
 use evenkeel::ml::labels::ClassWeights;
 use evenkeel::ml::nn::{MlpTask, NetworkError, train};
-use evenkeel::ml::observe::Unobserved;
+use evenkeel::ml::observe::{EpochLog, Phase, Stop, TrainObserver, Unobserved};
 use evenkeel::ml::seed::Seed;
 use evenkeel::ml::sets::{EvalSet, TrainSet};
 use ndarray::{Array2, s};
@@ -36,44 +41,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows = labels.len() - labels.len() / 5;
     let train_set = TrainSet::new(features.slice(s![..rows, ..]).to_owned(), labels[..rows].to_vec());
     let validation = EvalSet::new(features.slice(s![rows.., ..]).to_owned(), labels[rows..].to_vec());
+    let bench = Bench { train_set, validation, hidden: hidden.clone(), epochs, batch_size };
+    if let Some(seeds) = options.get("quality") {
+        let mut lasts = Vec::new();
+        for seed in 0..seeds[0] {
+            let mut last = LastEpoch::default();
+            pool.install(|| bench.train(seed, &mut last))?;
+            lasts.push([last.loss.ok_or("no validation loss")?, last.precision.ok_or("no average precision")?]);
+        }
+        let [loss, precision] = [0, 1].map(|which| Spread::of(lasts.iter().map(|values| values[which]).collect()));
+        println!("{file} {} seeds: validation loss {loss}, average precision {precision}", lasts.len());
+        return Ok(());
+    }
     let mut seconds = (0..number("repeat", 3))
         .map(|seed| {
-            let model = MlpConfig {
-                hidden_layers: hidden.clone(),
-                activation: Activation::Relu,
-                dropout: 0.2,
-                normalization: Normalization::None,
-                residual: false,
-                initializer: Initializer::HeNormal,
-                prior_bias: true,
-                members: 1,
-            };
-            let training = Training {
-                epochs,
-                batch_size,
-                batches: BatchKind::Shuffled,
-                schedule: Schedule::Constant { warm_up_epochs: 0 },
-                gradient_clipping: None,
-                weight_averaging: None,
-                early_stopping: None,
-            };
-            let task = MlpTask {
-                train: &train_set,
-                validation: &validation,
-                model: &model,
-                loss: &Loss::Bce { class_weight: None, label_smoothing: 0.0 },
-                class_weights: ClassWeights::EQUAL,
-                regularization: &Regularization { l1: 0.0, l2: 0.01 },
-                optimizer: &Optimizer::Adam { learning_rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 },
-                training: &training,
-                augment: &[],
-                noise_scale: &[],
-                minority_is_positive: true,
-                correction: Calibrator::None,
-                seed: Seed(seed as u64),
-            };
             let begun = Instant::now();
-            pool.install(|| train(&task, &mut Unobserved))?;
+            pool.install(|| bench.train(seed, &mut Unobserved))?;
             Ok(begun.elapsed().as_secs_f64())
         })
         .collect::<Result<Vec<f64>, NetworkError>>()?;
@@ -92,6 +75,98 @@ fn main() -> Result<(), Box<dyn Error>> {
         examples * 2.0 * multiplications as f64 / 1e9
     );
     Ok(())
+}
+
+/// What is trained, besides the seed.
+struct Bench {
+    train_set: TrainSet,
+    validation: EvalSet,
+    hidden: Vec<usize>,
+    epochs: usize,
+    batch_size: usize,
+}
+
+impl Bench {
+    fn train(&self, seed: usize, observer: &mut dyn TrainObserver) -> Result<(), NetworkError> {
+        let model = MlpConfig {
+            hidden_layers: self.hidden.clone(),
+            activation: Activation::Relu,
+            dropout: 0.2,
+            normalization: Normalization::None,
+            residual: false,
+            initializer: Initializer::HeNormal,
+            prior_bias: true,
+            members: 1,
+        };
+        let training = Training {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            batches: BatchKind::Shuffled,
+            schedule: Schedule::Constant { warm_up_epochs: 0 },
+            gradient_clipping: None,
+            weight_averaging: None,
+            early_stopping: None,
+        };
+        let task = MlpTask {
+            train: &self.train_set,
+            validation: &self.validation,
+            model: &model,
+            loss: &Loss::Bce { class_weight: None, label_smoothing: 0.0 },
+            class_weights: ClassWeights::EQUAL,
+            regularization: &Regularization { l1: 0.0, l2: 0.01 },
+            optimizer: &Optimizer::Adam { learning_rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 },
+            training: &training,
+            augment: &[],
+            noise_scale: &[],
+            minority_is_positive: true,
+            correction: Calibrator::None,
+            seed: Seed(seed as u64),
+        };
+        train(&task, observer).map(|_| ())
+    }
+}
+
+/// What the last epoch's log said of the validation rows.
+#[derive(Default)]
+struct LastEpoch {
+    loss: Option<f64>,
+    precision: Option<f64>,
+}
+
+impl TrainObserver for LastEpoch {
+    fn phase(&mut self, _: Phase) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+
+    fn step(&mut self, _: f64) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+
+    fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
+        (self.loss, self.precision) = (log.validation_loss, log.validation_average_precision);
+        ControlFlow::Continue(())
+    }
+}
+
+/// A mean and its standard error.
+struct Spread {
+    mean: f64,
+    error: f64,
+}
+
+impl Spread {
+    fn of(values: Vec<f64>) -> Self {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        Self { mean, error: (variance / count).sqrt() }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:.5} ± {:.5}", self.mean, self.error)
+    }
 }
 
 /// `--name value value` pairs.

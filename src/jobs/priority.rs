@@ -6,7 +6,7 @@ pub fn lower_thread_priority() {
     #[cfg(target_os = "linux")]
     {
         // On Linux the id 0 of `setpriority` is the calling thread.
-        const NICE: i32 = 10;
+        const NICE: i32 = 19;
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::debug!(%error, "the thread keeps its priority");
         }

@@ -5,10 +5,13 @@
 //! value in the column that steers the split are refused too; to guess where they belong could put rows of one
 //! group, or of the future, on both sides.
 
+mod folds;
 mod given;
 mod group;
 mod stratified;
 mod time;
+
+pub use folds::stratified_folds;
 
 use super::config::Split;
 use super::labels::ClassCounts;

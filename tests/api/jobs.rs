@@ -147,14 +147,10 @@ async fn every_method_trains() {
         .map(|method| json!({"resample": [{"method": method}]}))
         .collect();
     jobs.extend([1, 2, 3].map(|version| json!({"resample": [{"method": "near_miss", "version": version}]})));
-    jobs.extend(["relu", "leaky_relu", "gelu", "selu", "tanh"].map(|name| json!({"model": {"activation": name}})));
-    jobs.extend(["adam", "adamw", "sgd"].map(|name| json!({"optimizer": {"type": name}})));
     jobs.extend(
         ["standard", "robust", "min_max", "none"].map(|name| json!({"preprocess": {"numeric": {"scale": name}}})),
     );
-    jobs.push(
-        json!({"augment": [{"method": "gaussian_noise", "classes": "all"}], "model": {"normalization": "batch"}}),
-    );
+    jobs.push(json!({"augment": [{"method": "gaussian_noise", "classes": "all"}]}));
     jobs.push(json!({"loss": {"class_weight": "balanced"}, "regularization": {"l1": 0.001, "l2": 0.001}}));
     jobs.push(
         json!({"loss": {"class_weight": {"yes": 7, "no": 1}}, "threshold": {"rule": "alert_rate", "fraction": 0.2}}),
@@ -167,6 +163,11 @@ async fn every_method_trains() {
     jobs.push(
         json!({"model": {"type": "logistic"}, "regularization": {"l1": 0.01}, "calibration": {"method": "none"}}),
     );
+    jobs.push(json!({
+        "model": {"type": "logistic"},
+        "regularization": {"strength": "auto", "l1": 0.5},
+        "resample": [{"method": "random_over_sampler"}]
+    }));
     for mut job in jobs {
         job["evaluation"] = json!({"bootstrap": 0});
         let model = client.train(&dataset, job.clone()).await;
@@ -180,4 +181,7 @@ async fn check_report(client: &Client, model: &Value, job: &Value) {
     let rows: u64 = ["tp", "fp", "fn", "tn"].iter().filter_map(|cell| report["confusion_matrix"][cell].as_u64()).sum();
     assert_eq!(report["rows"], rows, "{job}");
     assert_eq!(report["metrics"]["roc_auc"]["ci"], Value::Null, "no bootstrap, no interval: {job}");
+    let searched = job["regularization"]["strength"] == "auto";
+    let path = report["strength_search"]["path"].as_array();
+    assert_eq!(path.map(Vec::len), searched.then_some(20), "{job}");
 }

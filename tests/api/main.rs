@@ -13,6 +13,7 @@ mod idempotency;
 mod jobs;
 mod limits;
 mod lists;
+mod options;
 mod predictions;
 mod story;
 mod uploads;

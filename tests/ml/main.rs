@@ -4,10 +4,13 @@
 mod checkpoints;
 mod gradients;
 mod logistic;
+mod logistic_large;
 mod metrics;
+mod network_reference;
 mod preprocess;
 mod quality;
 mod runs;
 mod samplers;
+mod strength;
 mod support;
 mod tables;

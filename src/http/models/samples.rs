@@ -63,5 +63,6 @@ fn sample_report() -> Report {
         per_class: BTreeMap::new(),
         metrics: BTreeMap::new(),
         curves: Curves::default(),
+        strength_search: None,
     }
 }

@@ -1,4 +1,4 @@
-//! How a network is built and trained: layers, loss, penalties, optimizer, schedule, stopping.
+//! How a network is built and trained: layers, loss, optimizer, schedule, stopping.
 
 use std::collections::BTreeMap;
 
@@ -150,16 +150,6 @@ pub enum ClassWeight {
 #[serde(rename_all = "snake_case")]
 pub enum BalancedTag {
     Balanced,
-}
-
-/// The penalty `l1 * sum|w| + l2 * sum w^2` is added to the mean loss of a batch; biases and
-/// normalization parameters are exempt. Keras' `L1L2(l1, l2)` is the same; PyTorch's SGD `weight_decay` is
-/// `2 * l2`; scikit-learn's `LogisticRegression` has `l2 = (1 - l1_ratio) / (2 C n)` and `l1 = l1_ratio / (C n)`
-/// for n training rows; its `MLPClassifier` has `l2 = alpha / (2 batch_size)`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Regularization {
-    pub l1: f64,
-    pub l2: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,11 +7,13 @@
 mod check;
 mod learning;
 mod limits;
+mod penalty;
 mod reader;
 
 pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, label_text};
 pub use learning::*;
 pub use limits::ConfigLimits;
+pub use penalty::{Penalty, Regularization, Strength};
 pub use reader::{FieldError, ObjectReader, Range};
 
 use serde::{Deserialize, Serialize};
@@ -35,10 +37,11 @@ pub struct TrainConfig {
     pub augment: Vec<AugmentStep>,
     pub model: ModelConfig,
     pub loss: Loss,
-    pub regularization: Regularization,
+    pub regularization: Penalty,
     /// Of `mlp`; `null` for `logistic`, which has a convex solver of its own.
     pub optimizer: Option<Optimizer>,
-    pub training: Training,
+    /// Of `mlp`; `null` for `logistic`, which has no epochs.
+    pub training: Option<Training>,
     pub calibration: Calibration,
     pub threshold: ThresholdRule,
     pub evaluation: Evaluation,
@@ -195,6 +198,19 @@ impl ResampleMethod {
             ResampleMethod::TomekLinks { .. } => "tomek_links",
             ResampleMethod::SmoteTomek { .. } => "smote_tomek",
             ResampleMethod::NearMiss { .. } => "near_miss",
+        }
+    }
+
+    /// How many neighbours within the minority the method makes rows from, where it does.
+    pub fn neighbours(&self) -> Option<usize> {
+        match self {
+            ResampleMethod::Smote { k_neighbors, .. } | ResampleMethod::SmoteTomek { k_neighbors, .. } => {
+                Some(*k_neighbors)
+            }
+            ResampleMethod::RandomOverSampler { .. }
+            | ResampleMethod::RandomUnderSampler { .. }
+            | ResampleMethod::TomekLinks { .. }
+            | ResampleMethod::NearMiss { .. } => None,
         }
     }
 }

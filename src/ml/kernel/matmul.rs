@@ -268,18 +268,31 @@ tiled!(
     6
 );
 
-/// Writes the transpose of `from`, `rows × columns` with rows `from_stride` apart, to `to`, whose rows are
-/// `to_stride` apart.
-pub fn transpose([rows, columns]: [usize; 2], from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
-    /// Squares of this side keep both matrices in the cache while they are crossed.
-    const SIDE: usize = 16;
-    for top in (0..rows).step_by(SIDE) {
-        let height = (rows - top).min(SIDE);
-        for left in (0..columns).step_by(SIDE) {
-            for column in left..(left + SIDE).min(columns) {
-                let out = &mut to[column * to_stride + top..][..height];
-                for (offset, value) in out.iter_mut().enumerate() {
-                    *value = from[(top + offset) * from_stride + column];
+super::vectorized! {
+    /// Writes the transpose of `from`, `rows × columns` with rows `from_stride` apart, to `to`, whose rows are
+    /// `to_stride` apart.
+    pub fn transpose(sides: [usize; 2], from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        let [rows, columns] = sides;
+        for top in (0..rows).step_by(LANES) {
+            let height = (rows - top).min(LANES);
+            for left in (0..columns).step_by(LANES) {
+                let width = (columns - left).min(LANES);
+                // Rows that are a power of two apart fall on the same few lines of the cache; read once into a
+                // square of its own, they are crossed there.
+                let mut square = [[0.0_f32; LANES]; LANES];
+                for (row, line) in square.iter_mut().enumerate().take(height) {
+                    let start = (top + row) * from_stride + left;
+                    let values = &from[start..start + width];
+                    match values.as_array::<LANES>() {
+                        Some(values) => *line = *values,
+                        None => line[..width].copy_from_slice(values),
+                    }
+                }
+                for column in 0..width {
+                    let out = &mut to[(left + column) * to_stride + top..][..height];
+                    for (value, line) in out.iter_mut().zip(&square) {
+                        *value = line[column];
+                    }
                 }
             }
         }

@@ -16,20 +16,41 @@ fn total(lanes: [f32; LANES]) -> f32 {
     sums[0]
 }
 
+/// The dot products of `N` rows with `weights`. Several at once, since each is one long chain of additions that a
+/// processor can only fill by working on others meanwhile.
+#[inline(always)]
+fn dots<const N: usize>(rows: [&[f32]; N], weights: &[f32]) -> [f32; N] {
+    let mut lanes = [[0.0_f32; LANES]; N];
+    let (factors, _) = weights.as_chunks::<LANES>();
+    let vectors = rows.map(|row| row.as_chunks::<LANES>().0);
+    for (index, factor) in factors.iter().enumerate() {
+        for row in 0..N {
+            let vector = &vectors[row][index];
+            for lane in 0..LANES {
+                lanes[row][lane] = vector[lane].mul_add(factor[lane], lanes[row][lane]);
+            }
+        }
+    }
+    lanes.map(total)
+}
+
 vectorized! {
     /// The dot product of each row of `values` with `weights`, plus `bias`; rows are as long as `weights`, a
     /// multiple of [`LANES`].
     pub fn dot_rows(values: &[f32], weights: &[f32], bias: f32, products: &mut [f32]) {
-        for (row, product) in values.chunks_exact(weights.len().max(1)).zip(products) {
-            let mut lanes = [0.0_f32; LANES];
-            let (vectors, _) = row.as_chunks::<LANES>();
-            let (factors, _) = weights.as_chunks::<LANES>();
-            for (vector, factor) in vectors.iter().zip(factors) {
-                for lane in 0..LANES {
-                    lanes[lane] = vector[lane].mul_add(factor[lane], lanes[lane]);
-                }
+        const AT_ONCE: usize = 4;
+        let width = weights.len().max(1);
+        let whole = products.len() - products.len() % AT_ONCE;
+        let (groups, rest) = products.split_at_mut(whole);
+        let (grouped, single) = values.split_at(whole * width);
+        for (rows, products) in grouped.chunks_exact(AT_ONCE * width).zip(groups.chunks_exact_mut(AT_ONCE)) {
+            let rows = [0, 1, 2, 3].map(|row| &rows[row * width..(row + 1) * width]);
+            for (product, sum) in products.iter_mut().zip(dots(rows, weights)) {
+                *product = sum + bias;
             }
-            *product = total(lanes) + bias;
+        }
+        for (row, product) in single.chunks_exact(width).zip(rest) {
+            *product = dots([row], weights)[0] + bias;
         }
     }
 }
@@ -130,6 +151,19 @@ pub fn gather_rows(from: &[f32], stride: usize, rows: &[u32], to: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_has_the_same_product_alone_and_beside_others() {
+        let values: Vec<f32> = (0..7 * 48).map(|i| (i as f32 * 0.37).sin()).collect();
+        let weights: Vec<f32> = (0..48).map(|i| (i as f32 * 0.11).cos()).collect();
+        let mut together = [0.0; 7];
+        dot_rows(&values, &weights, 0.5, &mut together);
+        for (row, &expected) in together.iter().enumerate() {
+            let mut alone = [0.0; 1];
+            dot_rows(&values[row * 48..(row + 1) * 48], &weights, 0.5, &mut alone);
+            assert_eq!(alone[0].to_bits(), expected.to_bits());
+        }
+    }
 
     #[test]
     fn sums_and_products_by_hand() {

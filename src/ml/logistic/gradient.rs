@@ -1,11 +1,11 @@
-//! Accelerated proximal gradients (FISTA with adaptive restart, O'Donoghue and Candes 2015), for very many columns.
+//! Accelerated proximal gradients (FISTA with adaptive restart, O'Donoghue and Candes 2015), for an L1 penalty that
+//! leaves too many columns for a Hessian. Steps are measured by the diagonal of the Hessian at the start, so that the
+//! scales of the columns do not matter.
 
-use std::ops::ControlFlow;
-
-use ndarray::Array1;
-
-use super::objective::Objective;
-use super::{FittedLogistic, LogisticError, Stop};
+use super::newton::{Goal, Solution};
+use super::objective::{Evaluation, Objective, Order};
+use super::quasi_newton::dot;
+use super::{LogisticError, Watch};
 
 /// The step shrinks by this factor where the second-order bound fails, and grows again slowly.
 const SHRINK: f64 = 0.5;
@@ -15,78 +15,88 @@ const MAX_SHRINKS: usize = 60;
 
 pub(super) fn minimize(
     objective: &Objective<'_>,
-    tolerance: f64,
-    max_iterations: usize,
-    step: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
-) -> Result<FittedLogistic, LogisticError> {
-    let mut parameters = objective.start();
-    let mut ahead = parameters.clone();
+    start: Vec<f64>,
+    goal: &Goal,
+    watch: &mut Watch<'_>,
+) -> Result<Solution, LogisticError> {
+    let mut point = start;
+    let mut at = objective.evaluate(&point, Order::Diagonal, watch)?;
+    let curvatures = scales(&at.diagonal);
+    let mut ahead = (point.clone(), objective.evaluate(&point, Order::Gradient, watch)?);
     let (mut momentum, mut length) = (1.0_f64, 1.0_f64);
-    for iteration in 0..max_iterations {
-        let margins = objective.margins(&ahead);
-        let value = objective.value(&ahead, &margins);
-        if !value.is_finite() {
+    for iteration in 0..goal.max_iterations {
+        if !ahead.1.value.is_finite() {
             return Err(LogisticError::NotFinite { iteration });
         }
-        let gradient = objective.smooth_gradient(&ahead, &margins);
-        let (next, used) = descend(objective, &ahead, value, &gradient, length);
+        if objective.optimality(&point, &at.gradient) <= goal.tolerance {
+            return Ok(Solution { point, value: at.value, iterations: iteration, converged: true });
+        }
+        let steps = Steps { objective, curvatures: &curvatures };
+        let (next, reached, used) = steps.descend(&ahead.0, &ahead.1, length, watch)?;
         length = used * GROW;
-        let uphill = gradient_mapping_is_uphill(&ahead, &next, &parameters);
+        // Momentum that points away from where the gradient step went is dropped.
+        let uphill = steps.product(&ahead.0, &next, &point) > 0.0;
         let next_momentum = if uphill { 1.0 } else { 0.5 * (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) };
         let carry = if uphill { 0.0 } else { (momentum - 1.0) / next_momentum };
-        ahead = &next + &((&next - &parameters) * carry);
-        parameters = next;
-        momentum = next_momentum;
-        let margins = objective.margins(&parameters);
-        let gradient = objective.smooth_gradient(&parameters, &margins);
-        if objective.optimality(&parameters, &gradient) <= tolerance {
-            return Ok(finished(objective, &parameters, iteration + 1, true));
-        }
-        if let ControlFlow::Break(stop) = step((iteration + 1) as f64 / max_iterations as f64) {
-            return Err(LogisticError::Stopped(stop));
-        }
+        let beyond: Vec<f64> = next.iter().zip(&point).map(|(next, last)| next + carry * (next - last)).collect();
+        let beyond_at = objective.evaluate(&beyond, Order::Gradient, watch)?;
+        ahead = (beyond, beyond_at);
+        (point, at, momentum) = (next, reached, next_momentum);
     }
-    Ok(finished(objective, &parameters, max_iterations, false))
+    let converged = objective.optimality(&point, &at.gradient) <= goal.tolerance;
+    Ok(Solution { point, value: at.value, iterations: goal.max_iterations, converged })
 }
 
-fn finished(objective: &Objective<'_>, parameters: &Array1<f64>, iterations: usize, converged: bool) -> FittedLogistic {
-    let value = objective.value(parameters, &objective.margins(parameters));
-    FittedLogistic::of(objective, parameters.as_slice().unwrap_or(&[]), iterations, value, converged)
+/// The diagonal of the Hessian, none of it too near to zero to divide by.
+fn scales(diagonal: &[f64]) -> Vec<f64> {
+    let most = diagonal.iter().fold(f64::MIN_POSITIVE, |most, &value| most.max(value));
+    diagonal.iter().map(|value| value.max(1e-10 * most)).collect()
 }
 
-/// A proximal gradient step from `point`, short enough that the quadratic bound at `point` holds.
-fn descend(
-    objective: &Objective<'_>,
-    point: &Array1<f64>,
-    value: f64,
-    gradient: &Array1<f64>,
-    mut length: f64,
-) -> (Array1<f64>, f64) {
-    let smooth = value - objective.absolute_penalty(point.view());
-    let mut next = shrink(objective, point, gradient, length);
-    for _ in 0..MAX_SHRINKS {
-        let moved = &next - point;
-        let bound = smooth + gradient.dot(&moved) + moved.dot(&moved) / (2.0 * length);
-        let reached = objective.value(&next, &objective.margins(&next)) - objective.absolute_penalty(next.view());
-        if reached <= bound + 4.0 * f64::EPSILON * smooth.abs() {
-            break;
+struct Steps<'a> {
+    objective: &'a Objective<'a>,
+    curvatures: &'a [f64],
+}
+
+impl Steps<'_> {
+    /// A proximal gradient step from `point`, short enough that the quadratic bound at `point` holds.
+    fn descend(
+        &self,
+        point: &[f64],
+        at: &Evaluation,
+        mut length: f64,
+        watch: &mut Watch<'_>,
+    ) -> Result<(Vec<f64>, Evaluation, f64), LogisticError> {
+        let smooth = at.value - self.objective.absolute_penalty(point);
+        for _ in 0..MAX_SHRINKS {
+            let next = self.shrink(point, &at.gradient, length);
+            let moved: Vec<f64> = next.iter().zip(point).map(|(next, at)| next - at).collect();
+            let square: f64 = moved.iter().zip(self.curvatures).map(|(by, curvature)| by * by * curvature).sum();
+            let bound = smooth + dot(&at.gradient, &moved) + square / (2.0 * length);
+            let reached = self.objective.evaluate(&next, Order::Gradient, watch)?;
+            if reached.value - self.objective.absolute_penalty(&next) <= bound + 4.0 * f64::EPSILON * smooth.abs() {
+                return Ok((next, reached, length));
+            }
+            length *= SHRINK;
         }
-        length *= SHRINK;
-        next = shrink(objective, point, gradient, length);
+        let next = self.shrink(point, &at.gradient, length);
+        let reached = self.objective.evaluate(&next, Order::Gradient, watch)?;
+        Ok((next, reached, length))
     }
-    (next, length)
-}
 
-/// A gradient step followed by soft thresholding of the weights.
-fn shrink(objective: &Objective<'_>, point: &Array1<f64>, gradient: &Array1<f64>, length: f64) -> Array1<f64> {
-    let mut next = point - &(gradient * length);
-    let threshold = objective.l1 * length;
-    let weights = objective.columns();
-    next.iter_mut().take(weights).for_each(|weight| *weight = weight.signum() * (weight.abs() - threshold).max(0.0));
-    next
-}
+    /// A gradient step followed by soft thresholding of the weights.
+    fn shrink(&self, point: &[f64], gradient: &[f64], length: f64) -> Vec<f64> {
+        let coordinate = |at: usize| {
+            let length = length / self.curvatures[at];
+            let threshold = if self.objective.is_penalized(at) { self.objective.l1 * length } else { 0.0 };
+            let free = point[at] - length * gradient[at];
+            free.signum() * (free.abs() - threshold).max(0.0)
+        };
+        (0..point.len()).map(coordinate).collect()
+    }
 
-/// Whether the momentum points away from where the gradient step went: it is then dropped.
-fn gradient_mapping_is_uphill(ahead: &Array1<f64>, next: &Array1<f64>, previous: &Array1<f64>) -> bool {
-    (ahead - next).dot(&(next - previous)) > 0.0
+    /// `(from - to) . (to - last)` in the measure of the steps.
+    fn product(&self, from: &[f64], to: &[f64], last: &[f64]) -> f64 {
+        (0..from.len()).map(|at| (from[at] - to[at]) * (to[at] - last[at]) * self.curvatures[at]).sum()
+    }
 }

@@ -5,15 +5,29 @@
 //! scikit-learn's `LogisticRegression(C, l1_ratio)` on n equally weighted rows is `l1 = l1_ratio / (C n)` and
 //! `l2 = (1 - l1_ratio) / (2 C n)`.
 //!
-//! Up to [`newton::MAX_COLUMNS`] columns the problem is solved by proximal Newton steps, each found by coordinate
-//! descent where there is an L1 penalty (Lee, Sun and Saunders 2014; Friedman, Hastie and Tibshirani 2010) and by a
-//! Cholesky factorisation where there is none; beyond, by accelerated proximal gradients (Beck and Teboulle 2009).
-//! All sums run in the order of the rows, so the result does not depend on the number of threads.
+//! **Stopping rule.** No coordinate of the smallest subgradient of the objective is larger than the tolerance; or the
+//! second-order model promises less than the objective can show in f64, and no step lowers it.
+//!
+//! **Solvers.** Up to [`newton::MAX_COLUMNS`] columns, proximal Newton steps: by a Cholesky factorisation where there
+//! is no L1 penalty, by coordinate descent with an active set where there is one (Lee, Sun and Saunders 2014;
+//! Friedman, Hastie and Tibshirani 2010). Beyond, L-BFGS without an L1 penalty, and with one the same Newton steps on
+//! a growing working set of columns. Columns that are mostly zero are kept as lists of their values, and very many
+//! rows start from the fit of a sample of them; neither changes the optimum.
+//!
+//! All sums run in an order that the data alone defines, so the result does not depend on the number of threads.
 
 mod cholesky;
+mod descent;
+mod design;
 mod gradient;
+mod kernels;
+mod math;
 mod newton;
 mod objective;
+mod path;
+mod quasi_newton;
+mod sample;
+mod wide;
 
 use std::ops::ControlFlow;
 
@@ -21,7 +35,9 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::labels::ClassWeights;
 use super::observe::Stop;
+use newton::{Goal, Solution};
 use objective::Objective;
+pub use path::{PathFit, fit_path, strengths};
 
 /// What is to be fitted.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +63,7 @@ pub struct FittedLogistic {
     pub iterations: usize,
     /// The objective at the end, penalty included.
     pub objective: f64,
-    /// Whether the tolerance was reached within the iterations.
+    /// Whether the stopping rule was met within the iterations.
     pub converged: bool,
 }
 
@@ -62,7 +78,14 @@ pub enum LogisticError {
     NotFinite { iteration: usize },
 }
 
-/// Fits a logistic regression. `step` is asked after each iteration and may stop the fit.
+impl From<Stop> for LogisticError {
+    fn from(stop: Stop) -> Self {
+        LogisticError::Stopped(stop)
+    }
+}
+
+/// Fits a logistic regression. `step` is told the share of the work that is done, after each few milliseconds of it,
+/// and may stop the fit.
 ///
 /// # Errors
 /// If a class has no rows, if the objective overflows, or if `step` stops the fit.
@@ -70,17 +93,40 @@ pub fn fit(
     task: &LogisticTask<'_>,
     step: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
 ) -> Result<FittedLogistic, LogisticError> {
+    check_classes(task)?;
+    let mut watch = Watch { step, done: 0.0 };
+    let objective = Objective::new(task, &mut watch)?;
+    let start = sample::start(task, &objective, &mut watch)?;
+    let solution = solve(task, &objective, start, &mut watch)?;
+    Ok(FittedLogistic::of(&objective, solution))
+}
+
+fn check_classes(task: &LogisticTask<'_>) -> Result<(), LogisticError> {
     let positive = task.labels.iter().filter(|&&label| label).count();
     let negative = task.labels.len() - positive;
-    if positive == 0 || negative == 0 {
-        return Err(LogisticError::OneClass { positive, negative });
+    if positive == 0 || negative == 0 { Err(LogisticError::OneClass { positive, negative }) } else { Ok(()) }
+}
+
+/// Minimises the objective from `start`, or from the constant model where that is better.
+fn solve(
+    task: &LogisticTask<'_>,
+    objective: &Objective<'_>,
+    start: Vec<f64>,
+    watch: &mut Watch<'_>,
+) -> Result<Solution, LogisticError> {
+    let goal = Goal { tolerance: task.tolerance, decrease: 0.0, max_iterations: task.max_iterations };
+    if objective.l1 > 0.0 && objective.design.size() > newton::MAX_COLUMNS + 1 {
+        return wide::minimize(task, objective, start, &goal, watch);
     }
-    let objective = Objective::new(task);
-    if objective.columns() <= newton::MAX_COLUMNS {
-        newton::minimize(&objective, task.tolerance, task.max_iterations, step)
-    } else {
-        gradient::minimize(&objective, task.tolerance, task.max_iterations, step)
+    let mut model = newton::Model::of(objective);
+    let mut start = start;
+    let mut at = objective.evaluate(&start, model.full_order(), watch)?;
+    let is_worse = at.value.is_nan() || at.value > objective.start_value();
+    if is_worse && start != objective.start() {
+        start = objective.start();
+        at = objective.evaluate(&start, model.full_order(), watch)?;
     }
+    newton::descend(objective, start, at, &mut model, &goal, watch)
 }
 
 impl FittedLogistic {
@@ -95,9 +141,27 @@ impl FittedLogistic {
         features.rows().into_iter().map(|row| row.dot(&weights) + self.intercept).collect()
     }
 
-    fn of(objective: &Objective<'_>, parameters: &[f64], iterations: usize, value: f64, converged: bool) -> Self {
-        let (weights, intercept) = parameters.split_at(objective.columns());
-        let intercept = intercept.first().copied().unwrap_or(0.0);
-        Self { weights: weights.to_vec(), intercept, iterations, objective: value, converged }
+    fn of(objective: &Objective<'_>, solution: Solution) -> Self {
+        let (weights, intercept) = objective.design.weights(&solution.point);
+        let Solution { value, iterations, converged, .. } = solution;
+        Self { weights, intercept, iterations, objective: value, converged }
+    }
+}
+
+/// Who is told of progress and may stop the fit.
+struct Watch<'s> {
+    step: &'s mut dyn FnMut(f64) -> ControlFlow<Stop>,
+    done: f64,
+}
+
+impl Watch<'_> {
+    /// Called after a few milliseconds of work.
+    fn ask(&mut self) -> ControlFlow<Stop> {
+        (self.step)(self.done)
+    }
+
+    /// Notes progress, which never falls.
+    fn advance(&mut self, done: f64) {
+        self.done = self.done.max(done);
     }
 }

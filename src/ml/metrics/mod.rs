@@ -7,6 +7,7 @@ mod interval;
 mod proper;
 mod ranking;
 mod report;
+mod strength;
 mod threshold;
 mod undefined;
 mod verdict;
@@ -20,6 +21,7 @@ pub use proper::{
 };
 pub use ranking::{Cut, Ranking};
 pub use report::{ReportInput, report};
+pub use strength::{StrengthLoss, StrengthSearch};
 pub use threshold::{ChosenThreshold, choose};
 pub use undefined::Undefined;
 pub use verdict::{Verdict, verdict};
@@ -45,6 +47,9 @@ pub struct Report {
     /// By name.
     pub metrics: BTreeMap<String, Metric>,
     pub curves: Curves,
+    /// Where the job asked for `"strength": "auto"`: how the strength of the penalty was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength_search: Option<StrengthSearch>,
 }
 
 /// Exact counts at the threshold.

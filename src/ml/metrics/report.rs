@@ -83,6 +83,7 @@ fn assemble(
         per_class: per_class(input, &metric),
         metrics: named.collect(),
         curves,
+        strength_search: None,
     }
 }
 

@@ -101,6 +101,40 @@ mod tests {
         assert_eq!((loss, best), (vec![Waiting, Improved, Waiting, Stop], Some(2)));
     }
 
+    /// Keras counts epochs from 0, and its `start_from_epoch` is how many are passed over:
+    /// ```python
+    /// import keras, types
+    /// def run(values, **options):
+    ///     stop = keras.callbacks.EarlyStopping(monitor="v", **options)
+    ///     stop._model = model = types.SimpleNamespace(stop_training=False, get_weights=lambda: [])
+    ///     stop.on_train_begin()
+    ///     for epoch, value in enumerate(values):
+    ///         stop.on_epoch_end(epoch, {"v": value})
+    ///         if model.stop_training: break
+    ///     print(epoch + 1, stop.best_epoch + 1)
+    /// falls = [1.0, .9, .95, .89, .86, .9, .87, .845, .86, .85, .83, .84, .9, .9]
+    /// run(falls, patience=3, mode="min"); run(falls, patience=3, min_delta=.02, mode="min")
+    /// run(falls, patience=2, mode="min", start_from_epoch=5)
+    /// run([-v for v in falls], patience=2, min_delta=.02, mode="max", start_from_epoch=2)
+    /// ```
+    #[test]
+    fn it_stops_where_keras_does() {
+        let falls = [1.0, 0.9, 0.95, 0.89, 0.86, 0.9, 0.87, 0.845, 0.86, 0.85, 0.83, 0.84, 0.9, 0.9];
+        let loss = Monitor::ValidationLoss;
+        for (monitor, patience, min_delta, start_from_epoch, expected) in [
+            (loss, 3, 0.0, 1, (14, Some(11))),
+            (loss, 3, 0.02, 1, (8, Some(5))),
+            (loss, 2, 0.0, 6, (10, Some(8))),
+            (Monitor::ValidationRocAuc, 2, 0.02, 3, (7, Some(5))),
+        ] {
+            let config = EarlyStopping { monitor, patience, min_delta, restore_best: true, start_from_epoch };
+            let mut stopper = EarlyStopper::new(&config);
+            let mut values = falls.iter().map(|value| if monitor.falls() { *value } else { -value }).zip(1..);
+            let stopped = values.find(|&(value, epoch)| stopper.observe(epoch, Some(value)) == Stop);
+            assert_eq!((stopped.unwrap().1, stopper.best_epoch()), expected, "{config:?}");
+        }
+    }
+
     #[test]
     fn an_undefined_value_neither_improves_nor_costs_patience() {
         let config = EarlyStopping {

@@ -72,18 +72,15 @@ impl OptimizerState {
             clip(gradient, clipping);
             penalty = Penalty::NONE;
         }
+        let factors = adam_factors(&self.config, rate, self.steps);
         for (kind, run) in network.runs() {
             let penalty = if kind == ParameterKind::Weight { penalty } else { Penalty::NONE };
             let (weights, slopes) = (&mut network.parameters[run.clone()], &gradient[run.clone()]);
             let first = &mut self.first[run.clone()];
             match self.config {
-                Optimizer::Adam { learning_rate, beta_1, beta_2, epsilon } => {
-                    let factors = adam_factors([rate * learning_rate, beta_1, beta_2, epsilon], 0.0, self.steps);
-                    adam(weights, slopes, first, &mut self.second[run], factors, penalty);
-                }
-                Optimizer::Adamw { learning_rate, beta_1, beta_2, epsilon, weight_decay } => {
-                    let decay = if kind == ParameterKind::Weight { weight_decay } else { 0.0 };
-                    let factors = adam_factors([rate * learning_rate, beta_1, beta_2, epsilon], decay, self.steps);
+                Optimizer::Adam { .. } | Optimizer::Adamw { .. } => {
+                    let keep = if kind == ParameterKind::Weight { factors.keep } else { 1.0 };
+                    let factors = AdamFactors { keep, ..factors };
                     adam(weights, slopes, first, &mut self.second[run], factors, penalty);
                 }
                 Optimizer::Sgd { learning_rate, momentum, nesterov } => {
@@ -108,7 +105,16 @@ impl OptimizerState {
     }
 }
 
-fn adam_factors([learning_rate, beta_1, beta_2, epsilon]: [f64; 4], weight_decay: f64, steps: i32) -> AdamFactors {
+/// The factors of a step of Adam or AdamW; of no meaning for others.
+fn adam_factors(config: &Optimizer, rate: f64, steps: i32) -> AdamFactors {
+    let (learning_rate, beta_1, beta_2, epsilon, weight_decay) = match *config {
+        Optimizer::Adam { learning_rate, beta_1, beta_2, epsilon } => (learning_rate, beta_1, beta_2, epsilon, 0.0),
+        Optimizer::Adamw { learning_rate, beta_1, beta_2, epsilon, weight_decay } => {
+            (learning_rate, beta_1, beta_2, epsilon, weight_decay)
+        }
+        Optimizer::Sgd { .. } | Optimizer::Rmsprop { .. } => (0.0, 0.0, 0.0, 0.0, 0.0),
+    };
+    let learning_rate = rate * learning_rate;
     AdamFactors {
         beta_1: beta_1 as f32,
         share_1: (1.0 - beta_1) as f32,

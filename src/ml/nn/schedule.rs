@@ -115,12 +115,26 @@ mod tests {
         assert!(near && found.len() == expected.len(), "{found:?} for {expected:?}");
     }
 
+    /// ```python
+    /// import torch
+    /// L = torch.optim.lr_scheduler
+    /// def show(make, n, *losses):
+    ///     o = torch.optim.SGD([torch.zeros(1)], lr=1.); s = make(o); r = []
+    ///     for i in range(n): r.append(o.param_groups[0]['lr']); o.step(); s.step(*losses[i:i + 1])
+    ///     print(r)
+    /// show(lambda o: L.StepLR(o, 2, .1), 5)
+    /// show(lambda o: L.SequentialLR(o, [L.LinearLR(o, .25, 1., 3), L.ExponentialLR(o, .5)], [4]), 7)
+    /// ```
     #[test]
     fn steps_and_exponentials_fall_by_epochs_and_warm_up_rises_by_steps() {
         close(&factors(Schedule::Step { every: 2, factor: 0.1, warm_up_epochs: 0 }, 5, 1), &[1.0, 1.0, 0.1, 0.1, 0.01]);
         close(
             &factors(Schedule::Exponential { factor: 0.5, warm_up_epochs: 0 }, 3, 2),
             &[1.0, 1.0, 0.5, 0.5, 0.25, 0.25],
+        );
+        close(
+            &factors(Schedule::Exponential { factor: 0.5, warm_up_epochs: 4 }, 7, 1),
+            &[0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.25],
         );
         close(&factors(Schedule::Constant { warm_up_epochs: 2 }, 3, 2), &[0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
         close(&factors(Schedule::Exponential { factor: 0.5, warm_up_epochs: 1 }, 3, 1), &[1.0, 1.0, 0.5]);
@@ -159,6 +173,11 @@ mod tests {
         );
     }
 
+    /// Patience is counted as Keras does, one less than PyTorch does, and any smaller loss improves:
+    /// ```python
+    /// losses = [1., .9, .95, .9, .95, .8, .9, .9, .9, .9]
+    /// show(lambda o: L.ReduceLROnPlateau(o, factor=.5, patience=1, threshold=0., min_lr=.2), 11, *losses)
+    /// ```
     #[test]
     fn a_plateau_lowers_the_rate_after_patience_and_not_below_its_floor() {
         let config = Schedule::ReduceOnPlateau { factor: 0.5, patience: 2, min_factor: 0.2, warm_up_epochs: 0 };

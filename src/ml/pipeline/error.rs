@@ -36,9 +36,16 @@ pub enum TrainError {
     Prior(#[from] PriorError),
     #[error("row {row} of the weights {name:?} is not a number from 0 to 1,000,000,000")]
     SampleWeight { name: String, row: usize },
+    #[error("the weights {name:?} of all {class} training rows are 0; a class without any weight cannot be learnt")]
+    NoWeight { name: String, class: &'static str },
     #[error("calibration needs validation rows of both classes with finite scores")]
     Uncalibrated,
-    #[error("a network cannot be trained without an optimizer")]
+    #[error(
+        "the search for the strength of the penalty needs at least {folds} training rows of each class; there are \
+         {positive} positive and {negative} negative"
+    )]
+    TooFewForFolds { folds: usize, positive: usize, negative: usize },
+    #[error("a network cannot be trained without `optimizer` and `training`")]
     NoOptimizer,
     #[error("the network cannot be trained")]
     Network(#[source] NetworkError),
@@ -59,7 +66,9 @@ impl TrainError {
             | TrainError::Preprocess(_)
             | TrainError::Prior(_)
             | TrainError::SampleWeight { .. }
+            | TrainError::NoWeight { .. }
             | TrainError::Uncalibrated
+            | TrainError::TooFewForFolds { .. }
             | TrainError::NoOptimizer => "invalid-data",
             TrainError::Split(_) => "split-failed",
             TrainError::Resample { .. } | TrainError::ClassVanished { .. } => "resampling-failed",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ml::config::{
-    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, TrainConfig,
+    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, Strength, TrainConfig,
 };
 use crate::ml::nn::MAX_CHECKPOINT_BYTES;
 use crate::ml::table::ColumnType;
@@ -28,7 +28,8 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     let rows = facts.rows as u64;
     let features = features(config, facts);
     let train_rows = resampled_rows(config, facts);
-    let (parameters, widest, passes) = model_size(&config.model, features, config.training.epochs as u64);
+    let (epochs, batch) = config.training.as_ref().map_or((1, 1), |training| (training.epochs, training.batch_size));
+    let (parameters, widest, passes) = model_size(&config.model, features, epochs as u64);
     let cells = |rows: u64, columns: u64, bytes: u64| rows.saturating_mul(columns).saturating_mul(bytes);
     let table = cells(rows, facts.columns.len() as u64, 8);
     // The table once more while it is divided, the parts as f64 matrices, the resampled rows beside the rows they
@@ -39,17 +40,20 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     // Weights, those before the last step, their average and those of the best epoch, gradients and two moments, the
     // members that are trained; all this once more in a checkpoint; activations and their gradients per batch.
     let state = cells(parameters, 7 + members(&config.model), 4);
-    let network = state.saturating_add(state.min(MAX_CHECKPOINT_BYTES)).saturating_add(cells(
-        config.training.batch_size as u64,
-        widest,
-        16,
-    ));
+    let network = [state, state.min(MAX_CHECKPOINT_BYTES), cells(batch as u64, widest, 16)];
+    let network = network.into_iter().fold(0, u64::saturating_add);
+    // The Hessian, its factor, and a part of the sum for each of some threads.
     let hessian = match config.model {
-        ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 16),
+        ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 64),
         _ => 0,
     };
+    // The training rows once more, and those of a fold as they were and resampled.
+    let folds = match config.regularization.strength {
+        Some(Strength::Auto) => cells(rows, features, 16).saturating_add(cells(train_rows, features, 8)),
+        None => 0,
+    };
     Estimate {
-        memory_bytes: [table, table, matrices, network, hessian].into_iter().fold(16 << 20, u64::saturating_add),
+        memory_bytes: [table, table, matrices, network, hessian, folds].into_iter().fold(16 << 20, u64::saturating_add),
         train_rows,
         features,
         parameters,

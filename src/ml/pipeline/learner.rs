@@ -18,7 +18,7 @@ use crate::ml::sets::{EvalSet, TrainSet};
 
 /// The rows per class that an epoch learns from.
 pub(super) fn learnt_counts(config: &TrainConfig, counts: ClassCounts) -> ClassCounts {
-    let balanced = matches!(config.model, ModelConfig::Mlp(_)) && config.training.batches == BatchKind::Balanced;
+    let balanced = config.training.as_ref().is_some_and(|training| training.batches == BatchKind::Balanced);
     let larger = counts.positive.max(counts.negative);
     if balanced { ClassCounts { positive: larger, negative: larger } } else { counts }
 }
@@ -40,6 +40,7 @@ pub(super) fn class_weights(config: &TrainConfig, classes: &ClassNames, counts: 
 pub(super) struct Learner<'a> {
     pub(super) config: &'a TrainConfig,
     pub(super) weights: ClassWeights,
+    pub(super) penalty: Regularization,
     /// From logits to natural log-odds, as far as that is known before calibration.
     pub(super) correction: Calibrator,
     pub(super) noise_scale: &'a [f64],
@@ -77,16 +78,18 @@ impl Learner<'_> {
         validation: &EvalSet,
         observer: &mut dyn TrainObserver,
     ) -> Result<Fitted, TrainError> {
-        let optimizer = self.config.optimizer.as_ref().ok_or(TrainError::NoOptimizer)?;
+        let (Some(optimizer), Some(training)) = (&self.config.optimizer, &self.config.training) else {
+            return Err(TrainError::NoOptimizer);
+        };
         let task = MlpTask {
             train,
             validation,
             model,
             loss: &self.config.loss,
             class_weights: self.weights,
-            regularization: &self.config.regularization,
+            regularization: &self.penalty,
             optimizer,
-            training: &self.config.training,
+            training,
             augment: &self.config.augment,
             noise_scale: self.noise_scale,
             minority_is_positive: self.minority_is_positive,
@@ -118,8 +121,8 @@ impl Learner<'_> {
             features: train.features.view(),
             labels: &train.labels,
             class_weights: self.weights,
-            l1: self.config.regularization.l1,
-            l2: self.config.regularization.l2,
+            l1: self.penalty.l1,
+            l2: self.penalty.l2,
             tolerance,
             max_iterations,
         };
@@ -148,7 +151,7 @@ impl Learner<'_> {
         train: &TrainSet,
         validation: &EvalSet,
     ) -> EpochLog {
-        let Regularization { l1, l2 } = self.config.regularization;
+        let Regularization { l1, l2 } = self.penalty;
         let train_logits = predictor.logits(&train.features);
         let logits = predictor.logits(validation.features());
         let natural: Vec<f64> = logits.iter().map(|&logit| self.correction.natural(logit)).collect();

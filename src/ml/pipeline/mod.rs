@@ -8,6 +8,7 @@
 mod error;
 mod estimate;
 mod learner;
+mod strength;
 mod target;
 
 use std::ops::ControlFlow;
@@ -16,7 +17,7 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::{Calibrator, LossInverse, PriorShift, fit_platt};
-use super::config::{CalibrationMethod, ResampleStep, TrainConfig};
+use super::config::{CalibrationMethod, ResampleStep, Strength, TrainConfig};
 use super::labels::ClassCounts;
 use super::metrics::{ChosenThreshold, Report, ReportInput, Verdict, choose, report, verdict};
 use super::model::Model;
@@ -27,6 +28,7 @@ use super::seed::Seed;
 use super::sets::{EvalSet, TrainSet};
 use super::split::split;
 use super::table::{Column, Table, Values};
+use strength::{Search, Searched};
 
 pub use error::TrainError;
 pub use estimate::{Estimate, estimate};
@@ -91,7 +93,9 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     let (train_set, validation, test) = tables.transform(&preprocessor)?;
     let natural = train_set.class_counts();
     let mut class_counts = part_counts(&train_set, &validation, &test);
-    let noise_scale = noise_scale(&train_set.features, &preprocessor.noise_columns());
+    let noise_columns = preprocessor.noise_columns();
+    let noise_scale = noise_scale(&train_set.features, &noise_columns);
+    let searched = config.regularization.strength.map(|Strength::Auto| train_set.clone());
 
     enter(observer, Phase::Resampling)?;
     let train_set = resample_all(&config.resample, train_set, seed, &mut class_counts, observer)?;
@@ -104,8 +108,11 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     let inverse = LossInverse::of(&config.loss, learnt).unwrap_or(LossInverse::Identity);
     let correction = Calibrator::Prior { inverse, log_odds: shift.log_odds };
     let minority_is_positive = natural.minority_is_positive();
-    let learner = Learner { config, weights, correction, noise_scale: &noise_scale, minority_is_positive, seed };
-    let fitted = learner.fit(train_set, &validation, observer)?;
+    let search = Search { config, classes: &target.classes, noise_columns: &noise_columns, seed };
+    let Searched { penalty, search: strength_search, mut rest } = search.run(searched, observer)?;
+    let noise_scale = &noise_scale;
+    let learner = Learner { config, weights, penalty, correction, noise_scale, minority_is_positive, seed };
+    let fitted = learner.fit(train_set, &validation, &mut rest)?;
 
     enter(observer, Phase::Calibrating)?;
     let calibrator = match config.calibration.method {
@@ -121,7 +128,7 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
 
     enter(observer, Phase::Evaluating)?;
     let test_probabilities = probabilities(&test);
-    let report = report(
+    let mut report = report(
         &ReportInput {
             eval: &test,
             probabilities: &test_probabilities,
@@ -133,6 +140,7 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
         &mut |fraction| observer.step(fraction),
     )
     .map_err(TrainError::Stopped)?;
+    report.strength_search = strength_search;
     let verdict = verdict(&report, &test_probabilities);
     let ChosenThreshold { value: threshold, note: threshold_note, .. } = threshold;
     Ok(Trained {
@@ -200,14 +208,14 @@ fn split_table(table: &Table, target: &Target, config: &TrainConfig, seed: Seed)
     let features = feature_columns(table, config)?;
     let part = |rows: &[usize]| {
         let table_rows: Vec<usize> = rows.iter().map(|&row| target.rows[row]).collect();
-        let weights = config.sample_weight.as_ref().map(|name| row_weights(table, name, &table_rows));
-        Ok::<Part, TrainError>(Part {
-            features: features.select(&table_rows),
-            labels: rows.iter().map(|&row| target.labels[row]).collect(),
-            weights: weights.transpose()?,
-        })
+        let labels = rows.iter().map(|&row| target.labels[row]).collect();
+        (Part { features: features.select(&table_rows), labels, weights: None }, table_rows)
     };
-    Ok(Tables { train: part(&parts.train)?, validation: part(&parts.validation)?, test: part(&parts.test)? })
+    let (mut train, train_rows) = part(&parts.train);
+    if let Some(name) = &config.sample_weight {
+        train.weights = Some(row_weights(table, name, &train_rows, &train.labels)?);
+    }
+    Ok(Tables { train, validation: part(&parts.validation).0, test: part(&parts.test).0 })
 }
 
 /// The table without its target, the column that steers the split and what the configuration excludes.
@@ -225,8 +233,8 @@ fn feature_columns(table: &Table, config: &TrainConfig) -> Result<Table, TrainEr
     Table::new(columns).map_err(TrainError::Table)
 }
 
-/// The weights of the given rows of a table.
-fn row_weights(table: &Table, name: &str, rows: &[usize]) -> Result<Vec<f32>, TrainError> {
+/// The weights of the given rows of a table, which have these labels.
+fn row_weights(table: &Table, name: &str, rows: &[usize], labels: &[bool]) -> Result<Vec<f32>, TrainError> {
     let column = table.column(name).ok_or_else(|| TrainError::MissingColumn { name: name.to_owned() })?;
     let Values::Numeric(values) = &column.values else {
         return Err(TrainError::SampleWeight { name: name.to_owned(), row: 0 });
@@ -235,7 +243,17 @@ fn row_weights(table: &Table, name: &str, rows: &[usize]) -> Result<Vec<f32>, Tr
         let value = values.get(row).copied().filter(|value| (0.0..=1e9).contains(value));
         value.map(|value| value as f32).ok_or_else(|| TrainError::SampleWeight { name: name.to_owned(), row: row + 1 })
     };
-    rows.iter().map(weight).collect()
+    let weights = rows.iter().map(weight).collect::<Result<Vec<f32>, TrainError>>()?;
+    for class in [true, false] {
+        let mut of_class = weights.iter().zip(labels).filter(|(_, label)| **label == class);
+        if of_class.all(|(&weight, _)| weight == 0.0) {
+            return Err(TrainError::NoWeight {
+                name: name.to_owned(),
+                class: if class { "positive" } else { "negative" },
+            });
+        }
+    }
+    Ok(weights)
 }
 
 fn part_counts(train: &TrainSet, validation: &EvalSet, test: &EvalSet) -> Vec<StageCounts> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::network::check_mlp;
 use crate::ml::config::reader::{FieldError, ObjectReader, Range, kind};
 use crate::ml::config::*;
+use crate::ml::labels::ClassCounts;
 
 pub(super) fn check_model(
     reader: &mut ObjectReader<'_>,
@@ -77,9 +78,10 @@ pub(super) fn check_loss(
         other => matches!(other, Loss::ClassBalanced { .. }),
     };
     if logistic && !convex {
+        let member = if kind == "bce" { "label_smoothing" } else { "type" };
         let detail = "a logistic model is fitted with bce without label smoothing, or with class_balanced; \
                       other losses are for model.type mlp";
-        loss.error("type", detail, errors);
+        loss.error(member, detail, errors);
     }
     loss.finish(errors);
     config
@@ -128,17 +130,69 @@ fn check_class_weight(
     Some(ClassWeight::PerLabel(weights))
 }
 
-pub(super) fn check_regularization(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Regularization {
+pub(super) fn check_regularization(
+    reader: &mut ObjectReader<'_>,
+    counts: Option<ClassCounts>,
+    resample: &[ResampleStep],
+    errors: &mut Vec<FieldError>,
+) -> Penalty {
     let is_logistic = is_logistic(reader);
     let mut regularization = reader.object("regularization", errors);
-    // A convex model without any penalty diverges on separable data; a network has early stopping instead.
-    let default_l2 = if is_logistic { 1e-4 } else { 0.0 };
-    let config = Regularization {
+    let strength = regularization.choice("strength", None, &[("auto", Some(Strength::Auto))], errors);
+    // A convex model without any penalty diverges on separable data; a network has early stopping instead. A search
+    // for the strength starts from scikit-learn's penalty, so that the strength is its 1 / (C n).
+    let without_l1 = regularization.present("l1").and_then(Value::as_f64).is_none_or(|l1| l1 == 0.0);
+    let default_l2 = match (is_logistic, strength) {
+        (false, _) => 0.0,
+        (true, None) => 1e-4,
+        (true, Some(Strength::Auto)) => {
+            if without_l1 {
+                0.5
+            } else {
+                0.0
+            }
+        }
+    };
+    let penalty = Regularization {
         l1: regularization.number("l1", 0.0, Range::Closed(0.0, 1e6), errors),
         l2: regularization.number("l2", default_l2, Range::Closed(0.0, 1e6), errors),
     };
+    if strength == Some(Strength::Auto) {
+        let refused =
+            if is_logistic { search_refusal(&penalty, counts, resample) } else { Some(ONLY_LOGISTIC.to_owned()) };
+        if let Some(detail) = refused {
+            regularization.error("strength", detail, errors);
+        }
+    }
     regularization.finish(errors);
-    config
+    Penalty { penalty, strength }
+}
+
+const ONLY_LOGISTIC: &str =
+    "only a logistic model can search for its strength; give l1 and l2, or \"model\": {\"type\": \"logistic\"}";
+
+/// Why the strength of a penalty cannot be searched for, if it cannot.
+fn search_refusal(penalty: &Regularization, counts: Option<ClassCounts>, resample: &[ResampleStep]) -> Option<String> {
+    if penalty.l1 == 0.0 && penalty.l2 == 0.0 {
+        return Some("the strength multiplies l1 and l2, and both are 0".to_owned());
+    }
+    let counts = counts?;
+    let (folds, minority) = (TrainConfig::STRENGTH_FOLDS, counts.positive.min(counts.negative));
+    if minority < folds {
+        return Some(format!(
+            "the search divides the training rows into {folds} folds, each with rows of both classes; the minority \
+             class has about {minority} training rows"
+        ));
+    }
+    // The fold with the most rows of the minority leaves the fewest to learn from.
+    let left = minority - minority.div_ceil(folds);
+    let needed = resample.first().and_then(|step| step.method.neighbours()).map_or(0, |k| k + 1);
+    (needed > left).then(|| {
+        format!(
+            "the search resamples within each of {folds} folds, where about {left} training rows of the minority \
+             class are left; the first resampling step needs {needed}"
+        )
+    })
 }
 
 pub(super) fn is_logistic(reader: &mut ObjectReader<'_>) -> bool {

@@ -2,6 +2,8 @@
 
 mod learning;
 mod network;
+#[cfg(test)]
+mod network_tests;
 mod preparation;
 mod resampling;
 #[cfg(test)]
@@ -14,7 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::reader::{FieldError, ObjectReader, kind};
-use super::{ConfigLimits, Split, TrainConfig};
+use super::{AugmentStep, ConfigLimits, Split, TrainConfig};
 use crate::ml::labels::ClassCounts;
 use crate::ml::table::ColumnType;
 use learning::{
@@ -82,13 +84,15 @@ impl TrainConfig {
         let augment = check_augment(reader, limits, errors);
         let model = check_model(reader, limits, errors);
         let loss = check_loss(reader, class_counts.as_ref(), errors);
-        let regularization = check_regularization(reader, errors);
-        let optimizer = check_optimizer(reader, errors);
-        let training = check_training(reader, &loss, limits, errors);
+        let regularization = check_regularization(reader, counts, &resample, errors);
+        let optimizer = check_optimizer(reader, &model, errors);
+        let training = check_training(reader, &model, &loss, limits, errors);
         let calibration = check_calibration(reader, &loss, errors);
         let threshold = check_threshold(reader, errors);
         let evaluation = check_evaluation(reader, limits, errors);
-        check_features_left(facts, &target, &exclude, [split.column(), sample_weight.as_deref()], errors);
+        let roles = [split.column(), sample_weight.as_deref()];
+        let features = Features { facts, target: &target, exclude: &exclude, roles };
+        check_features(&features, &augment, errors);
         TrainConfig {
             seed,
             target,
@@ -226,18 +230,32 @@ fn check_sample_weight(
     None
 }
 
-fn check_features_left(
-    facts: &DatasetFacts,
-    target: &str,
-    exclude: &[String],
-    roles: [Option<&str>; 2],
-    errors: &mut Vec<FieldError>,
-) {
-    let is_feature =
-        |name: &str| name != target && !roles.contains(&Some(name)) && !exclude.iter().any(|excluded| excluded == name);
-    if !facts.columns.iter().any(|column| is_feature(&column.name)) {
-        errors
-            .push(FieldError { pointer: "/exclude".to_owned(), detail: "no column is left to learn from".to_owned() });
+/// The columns to learn from: all but those that have another role.
+struct Features<'a> {
+    facts: &'a DatasetFacts,
+    target: &'a str,
+    exclude: &'a [String],
+    roles: [Option<&'a str>; 2],
+}
+
+impl Features<'_> {
+    fn any(&self, holds: impl Fn(&FeatureFacts) -> bool) -> bool {
+        self.facts.columns.iter().any(|column| {
+            let name = column.name.as_str();
+            let other = name == self.target || self.roles.contains(&Some(name));
+            !other && !self.exclude.iter().any(|excluded| excluded == name) && holds(column)
+        })
+    }
+}
+
+fn check_features(features: &Features<'_>, augment: &[AugmentStep], errors: &mut Vec<FieldError>) {
+    let mut error = |pointer: &str, detail: &str| {
+        errors.push(FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() });
+    };
+    if !features.any(|_| true) {
+        error("/exclude", "no column is left to learn from");
+    } else if !augment.is_empty() && !features.any(|column| column.column_type == ColumnType::Numeric) {
+        error("/augment", "gaussian_noise changes numeric columns, and no feature is numeric");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::learning::is_logistic;
 use crate::ml::config::reader::{FieldError, ObjectReader, Range, kind};
 use crate::ml::config::*;
 
@@ -15,7 +14,7 @@ pub(super) fn check_mlp(
     // Over the seven datasets that defaults were chosen on, tanh had the best mean log loss of all activations, an
     // average precision within noise of the best, and it alone kept its ranking when SMOTE made the training rows.
     let activation = model.choice("activation", Activation::Tanh, &activations, errors);
-    MlpConfig {
+    let config = MlpConfig {
         hidden_layers: check_hidden_layers(model, limits, errors),
         activation,
         dropout: model.number("dropout", 0.0, Range::Below(0.0, 1.0), errors),
@@ -42,6 +41,24 @@ pub(super) fn check_mlp(
         ),
         prior_bias: model.boolean("prior_bias", true, errors),
         members: model.integer("members", 1, 1, limits.max_members as u64, errors) as usize,
+    };
+    check_layers_apply(model, &config, errors);
+    config
+}
+
+/// Refuses what would do nothing with these hidden layers.
+fn check_layers_apply(model: &ObjectReader<'_>, config: &MlpConfig, errors: &mut Vec<FieldError>) {
+    let layers = &config.hidden_layers;
+    let empty = layers.is_empty();
+    if empty && config.dropout > 0.0 {
+        model.error("dropout", "without hidden layers there is no unit to leave out", errors);
+    }
+    if empty && config.normalization != Normalization::None {
+        model.error("normalization", "without hidden layers there is nothing to normalize", errors);
+    }
+    if config.residual && !layers.windows(2).any(|pair| pair.first() == pair.last()) {
+        let detail = "no two hidden layers in a row are equally wide, so that none could add its input to its output";
+        model.error("residual", detail, errors);
     }
 }
 
@@ -70,9 +87,13 @@ fn check_hidden_layers(
     layers
 }
 
-pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Option<Optimizer> {
+pub(super) fn check_optimizer(
+    reader: &mut ObjectReader<'_>,
+    model: &ModelConfig,
+    errors: &mut Vec<FieldError>,
+) -> Option<Optimizer> {
     const KINDS: [(&str, &str); 4] = [("adam", "adam"), ("adamw", "adamw"), ("sgd", "sgd"), ("rmsprop", "rmsprop")];
-    if is_logistic(reader) {
+    if let ModelConfig::Logistic { .. } = model {
         if reader.present("optimizer").is_some() {
             let detail = "a logistic model is solved exactly and takes no optimizer; see model.tolerance";
             reader.error("optimizer", detail, errors);
@@ -87,7 +108,11 @@ pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<Fi
     let config = match kind {
         "sgd" => {
             let momentum = optimizer.number("momentum", 0.9, below_one, errors);
-            Optimizer::Sgd { learning_rate, momentum, nesterov: optimizer.boolean("nesterov", false, errors) }
+            let nesterov = optimizer.boolean("nesterov", false, errors);
+            if nesterov && momentum == 0.0 {
+                optimizer.error("nesterov", "Nesterov's form needs a momentum above 0", errors);
+            }
+            Optimizer::Sgd { learning_rate, momentum, nesterov }
         }
         "rmsprop" => Optimizer::Rmsprop {
             learning_rate,
@@ -113,10 +138,18 @@ pub(super) fn check_optimizer(reader: &mut ObjectReader<'_>, errors: &mut Vec<Fi
 
 pub(super) fn check_training(
     reader: &mut ObjectReader<'_>,
+    model: &ModelConfig,
     loss: &Loss,
     limits: &ConfigLimits,
     errors: &mut Vec<FieldError>,
-) -> Training {
+) -> Option<Training> {
+    let ModelConfig::Mlp(mlp) = model else {
+        if reader.present("training").is_some() {
+            let detail = "a logistic model is solved exactly, without epochs or batches; see model.max_iterations";
+            reader.error("training", detail, errors);
+        }
+        return None;
+    };
     let mut training = reader.object("training", errors);
     let epochs = training.integer("epochs", 200, 1, limits.max_epochs as u64, errors) as usize;
     let config = Training {
@@ -135,10 +168,16 @@ pub(super) fn check_training(
         schedule: check_schedule(&mut training, epochs, errors),
         gradient_clipping: check_clipping(&mut training, errors),
         weight_averaging: check_averaging(&mut training, epochs, errors),
-        early_stopping: check_stopping(&mut training, loss, limits, errors),
+        early_stopping: check_stopping(&mut training, loss, epochs, limits, errors),
     };
+    if config.batch_size == 1 && config.batches != BatchKind::Shuffled {
+        training.error("batches", "a batch of a single row cannot have rows of both classes", errors);
+    }
+    if config.batch_size == 1 && mlp.normalization == Normalization::Batch {
+        training.error("batch_size", "batch normalization needs at least 2 rows in a batch", errors);
+    }
     training.finish(errors);
-    config
+    Some(config)
 }
 
 fn check_schedule(training: &mut ObjectReader<'_>, epochs: usize, errors: &mut Vec<FieldError>) -> Schedule {
@@ -220,6 +259,7 @@ fn check_averaging(
 fn check_stopping(
     training: &mut ObjectReader<'_>,
     loss: &Loss,
+    epochs: usize,
     limits: &ConfigLimits,
     errors: &mut Vec<FieldError>,
 ) -> Option<EarlyStopping> {
@@ -234,7 +274,7 @@ fn check_stopping(
         patience: stopping.integer("patience", 20, 1, limits.max_epochs as u64, errors) as usize,
         min_delta: stopping.number("min_delta", 0.0, Range::Closed(0.0, 1.0), errors),
         restore_best: stopping.boolean("restore_best", true, errors),
-        start_from_epoch: stopping.integer("start_from_epoch", 1, 1, limits.max_epochs as u64, errors) as usize,
+        start_from_epoch: stopping.integer("start_from_epoch", 1, 1, epochs as u64, errors) as usize,
     };
     stopping.finish(errors);
     (!off).then_some(config)

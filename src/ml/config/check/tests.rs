@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::ml::config::*;
 
-fn facts() -> DatasetFacts {
+pub(super) fn facts() -> DatasetFacts {
     let column =
         |name: &str, column_type| FeatureFacts { name: name.to_owned(), column_type, distinct: 50, values: None };
     DatasetFacts {
@@ -21,7 +21,7 @@ fn facts() -> DatasetFacts {
     }
 }
 
-fn check(request: &Value) -> Result<TrainConfig, Vec<FieldError>> {
+pub(super) fn check(request: &Value) -> Result<TrainConfig, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut reader = ObjectReader::new(request, "", &mut errors);
     let config = TrainConfig::check(&mut reader, &facts(), &ConfigLimits::STANDARD, &mut errors);
@@ -29,7 +29,7 @@ fn check(request: &Value) -> Result<TrainConfig, Vec<FieldError>> {
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
-fn pointers(request: &Value) -> Vec<String> {
+pub(super) fn pointers(request: &Value) -> Vec<String> {
     let mut pointers: Vec<String> = check(request).unwrap_err().into_iter().map(|error| error.pointer).collect();
     pointers.sort();
     pointers
@@ -100,8 +100,9 @@ fn class_weights_weigh_both_labels_and_nothing_else() {
 
 #[test]
 fn early_stopping_is_on_by_default_and_null_turns_it_off() {
-    assert!(check(&json!({"training": {}})).unwrap().training.early_stopping.is_some());
-    assert!(check(&json!({"training": {"early_stopping": null}})).unwrap().training.early_stopping.is_none());
+    let stopping = |request: Value| check(&request).unwrap().training.unwrap().early_stopping;
+    assert!(stopping(json!({"training": {}})).is_some());
+    assert!(stopping(json!({"training": {"early_stopping": null}})).is_none());
 }
 
 #[test]
@@ -122,10 +123,67 @@ fn every_limit_is_reached_and_named() {
 }
 
 #[test]
-fn a_logistic_model_has_no_optimizer_and_what_is_shown_can_be_posted_again() {
+fn a_logistic_model_takes_nothing_of_a_network_and_what_is_shown_can_be_posted_again() {
     let config = check(&json!({"model": {"type": "logistic"}})).unwrap();
-    assert_eq!(config.optimizer, None);
+    assert_eq!((&config.optimizer, &config.training), (&None, &None));
     assert_eq!(check(&serde_json::to_value(&config).unwrap()).unwrap(), config);
-    let refused = json!({"model": {"type": "logistic"}, "optimizer": {"type": "adam"}});
-    assert_eq!(pointers(&refused), ["/optimizer"]);
+    for (members, pointer) in [
+        (json!({"optimizer": {"type": "adam"}}), "/optimizer"),
+        (json!({"training": {"epochs": 10}}), "/training"),
+        (json!({"training": {}}), "/training"),
+        (json!({"sample_weight": "a"}), "/sample_weight"),
+        (json!({"loss": {"type": "focal"}}), "/loss/type"),
+        (json!({"loss": {"type": "asymmetric"}}), "/loss/type"),
+        (json!({"loss": {"type": "logit_adjusted"}}), "/loss/type"),
+        (json!({"loss": {"type": "ldam"}}), "/loss/type"),
+        (json!({"loss": {"label_smoothing": 0.1}}), "/loss/label_smoothing"),
+    ] {
+        let mut request = members.clone();
+        request["model"] = json!({"type": "logistic"});
+        assert_eq!(pointers(&request), [pointer], "{members}");
+        assert!(check(&members).is_ok(), "a network takes {members}");
+    }
+    for member in ["hidden_layers", "activation", "dropout", "normalization", "residual", "members"] {
+        assert_eq!(pointers(&json!({"model": {"type": "logistic", member: null}})), [format!("/model/{member}")]);
+    }
+    assert!(check(&json!({"model": {"type": "logistic"}, "loss": {"type": "class_balanced"}})).is_ok());
+}
+
+#[test]
+fn the_strength_of_a_penalty_can_be_searched_for_where_that_makes_sense() {
+    let auto = |more: Value| {
+        let mut request = json!({"model": {"type": "logistic"}, "regularization": {"strength": "auto"}});
+        let (Value::Object(members), Value::Object(more)) = (&mut request, more) else { return Value::Null };
+        members.extend(more);
+        request
+    };
+    let config = check(&auto(json!({}))).unwrap();
+    assert_eq!(config.regularization.strength, Some(Strength::Auto));
+    assert_eq!(config.regularization.penalty, Regularization { l1: 0.0, l2: 0.5 });
+    assert_eq!(check(&serde_json::to_value(&config).unwrap()).unwrap(), config, "what is shown can be posted again");
+    let lasso = check(&auto(json!({"regularization": {"strength": "auto", "l1": 1}}))).unwrap();
+    assert_eq!(lasso.regularization.penalty, Regularization { l1: 1.0, l2: 0.0 });
+
+    let refused = |request: Value, part: &str| {
+        let errors = check(&request).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].pointer, "/regularization/strength");
+        assert!(errors[0].detail.contains(part), "{}", errors[0].detail);
+    };
+    refused(auto(json!({"model": {"type": "mlp"}})), "only a logistic model");
+    refused(auto(json!({"regularization": {"strength": "auto", "l2": 0}})), "both are 0");
+    refused(auto(json!({"regularization": {"strength": 1}})), "one of auto");
+    // 20 positives: 4 train where three fifths are set aside, 12 otherwise, of which 9 are left in a fold.
+    let split = json!({"strategy": "stratified", "test_fraction": 0.4, "validation_fraction": 0.4});
+    refused(auto(json!({"split": split})), "about 4 training rows");
+    refused(auto(json!({"resample": [{"method": "smote", "k_neighbors": 9}]})), "needs 10");
+    assert!(check(&auto(json!({"resample": [{"method": "smote", "k_neighbors": 8}]}))).is_ok());
+}
+
+#[test]
+fn a_configuration_from_before_there_was_a_strength_can_be_read() {
+    let config = check(&json!({"model": {"type": "logistic"}})).unwrap();
+    let mut written = serde_json::to_value(&config).unwrap();
+    written["regularization"].as_object_mut().unwrap().remove("strength");
+    assert_eq!(serde_json::from_value::<TrainConfig>(written).unwrap(), config);
 }
