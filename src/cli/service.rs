@@ -86,6 +86,10 @@ pub(super) struct JobArgs {
     /// Seconds between two looks at the queue, where nothing tells of a new job.
     #[arg(long, env = "EVENKEEL_POLL_SECONDS", default_value_t = 1.0, value_name = "SECONDS")]
     poll_seconds: f64,
+    /// Seconds between two checkpoints of a network's training, which it goes on from if its worker stops or is lost; 0
+    /// for none.
+    #[arg(long, env = "EVENKEEL_CHECKPOINT_SECONDS", default_value_t = 30.0, value_name = "SECONDS")]
+    checkpoint_seconds: f64,
     /// Days until a finished job and its learning curves are forgotten; its model stays.
     #[arg(long, env = "EVENKEEL_JOB_RETENTION_DAYS", default_value_t = 90.0, value_name = "DAYS")]
     job_retention_days: f64,
@@ -102,8 +106,13 @@ impl JobArgs {
                 return Err(CliError::Usage(format!("{flag} is a number above 0, found {value}")));
             }
         }
+        if !(self.checkpoint_seconds >= 0.0 && self.checkpoint_seconds < 1e9) {
+            let found = self.checkpoint_seconds;
+            return Err(CliError::Usage(format!("--checkpoint-seconds is a number from 0 on, found {found}")));
+        }
         let mut config = WorkerConfig::standard();
         config.workers = workers;
+        config.checkpoint_seconds = self.checkpoint_seconds;
         config.lease_seconds = self.lease_seconds;
         config.poll_seconds = self.poll_seconds;
         config.heartbeat_seconds = config.heartbeat_seconds.min(self.lease_seconds / 3.0);

@@ -180,6 +180,7 @@ fn finished_job(
             transition(JobStatus::Running, started),
             transition(JobStatus::Succeeded, finished),
         ],
+        checkpoint: None,
     }
 }
 

@@ -22,6 +22,9 @@ impl Runner {
             return Ok("lost");
         }
         self.tell_the_rest(running).await?;
+        if matches!(outcome, Outcome::Stopped(Stop::Shutdown)) {
+            self.save_the_last(running).await;
+        }
         let outcome = match outcome {
             Outcome::Produced(produced) => return self.finish(running, *produced).await,
             Outcome::Stopped(Stop::OutOfTime) => Outcome::Failed(failure::out_of_time(running.job.config.max_seconds)),

@@ -5,10 +5,12 @@
 //! - [`runner`]: one job. Its thread computes; an async loop beside it keeps the lease, publishes progress and
 //!   tells the thread to stop.
 //! - [`conclude`]: writes down how it ended.
+//! - [`checkpoints`]: what an interrupted training goes on from.
 //! - [`observer`]: the window between the two.
 //! - [`engine`]: what a job computes; [`train_job`] is the real one, tests have scripted ones.
 //! - [`sweeper`]: lapsed leases go back to the queue, what is too old goes away.
 
+mod checkpoints;
 mod conclude;
 pub mod engine;
 mod failure;
@@ -38,6 +40,8 @@ pub struct WorkerConfig {
     pub poll_seconds: f64,
     /// How often progress is published and a wish to cancel is looked for.
     pub heartbeat_seconds: f64,
+    /// How often the state of a training is stored, for the next attempt to go on from; 0: never.
+    pub checkpoint_seconds: f64,
     /// How often old rows and orphaned blobs are looked for.
     pub sweep_seconds: f64,
     pub retention: Retention,
@@ -54,6 +58,7 @@ impl WorkerConfig {
             lease_seconds: 30.0,
             poll_seconds: 1.0,
             heartbeat_seconds: 0.5,
+            checkpoint_seconds: 30.0,
             sweep_seconds: 3_600.0,
             retention: Retention::STANDARD,
             table_limits: TableLimits::STANDARD,

@@ -1,13 +1,15 @@
 //! The window between a job's thread and the loop that keeps its lease.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, Timestamp};
-use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver};
-use crate::records::PhaseSeconds;
+use crate::ml::nn::CheckpointError;
+use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
+use crate::records::{JobId, PhaseSeconds};
 use crate::store::{Beat, News};
+use crate::telemetry::Chain;
 
 /// What the thread writes and the loop reads, and the other way round. Cheap enough to touch at every batch.
 pub(super) struct Window {
@@ -15,6 +17,7 @@ pub(super) struct Window {
     /// The bits of an f64; only the thread writes it.
     progress: AtomicU64,
     told: Mutex<Told>,
+    checkpoint_is_due: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
@@ -24,6 +27,15 @@ struct Told {
     timings: Vec<PhaseSeconds>,
     /// Not yet in the store.
     news: Vec<News>,
+    /// The last one written, unless it was taken.
+    checkpoint: Option<Written>,
+}
+
+/// A checkpoint as bytes.
+pub(super) struct Written {
+    /// Epochs of the learning curves that belong to it; they were told before it.
+    pub(super) epochs: usize,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// Where each phase begins on the way from 0 to 1: about its share of the time of a job on a table.
@@ -46,8 +58,15 @@ impl Window {
             phase_started: clock.now(),
             timings: Vec::new(),
             news: vec![News::Phase(Phase::Loading)],
+            checkpoint: None,
         };
-        Arc::new(Self { stop: AtomicU8::new(0), progress: AtomicU64::new(0), told: Mutex::new(told), clock })
+        Arc::new(Self {
+            stop: AtomicU8::new(0),
+            progress: AtomicU64::new(0),
+            told: Mutex::new(told),
+            checkpoint_is_due: AtomicBool::new(false),
+            clock,
+        })
     }
 
     /// Asks the thread to stop; the first reason stays.
@@ -81,6 +100,21 @@ impl Window {
         let mut told = self.told();
         news.append(&mut told.news);
         told.news = news;
+    }
+
+    /// Asks the thread for a checkpoint at its next step.
+    pub(super) fn ask_for_checkpoint(&self) {
+        self.checkpoint_is_due.store(true, Ordering::Relaxed);
+    }
+
+    /// What the thread has written down last, once.
+    pub(super) fn take_checkpoint(&self) -> Option<Written> {
+        self.told().checkpoint.take()
+    }
+
+    /// The checkpoint of the attempt before this one is of no use.
+    pub(super) fn begin_anew(&self) {
+        self.told().news.push(News::Anew);
     }
 
     /// Begins a phase; the seconds of the one before it are known from now on.
@@ -142,12 +176,22 @@ pub(super) struct WindowObserver {
     phase: Phase,
     /// When the present epoch began: with its phase, or at the end of the one before it.
     epoch_started: Timestamp,
+    job: JobId,
+    checkpoints: Checkpoints,
+}
+
+/// What the thread knows of checkpoints.
+pub(super) struct Checkpoints {
+    /// Where the attempt before this one was.
+    pub(super) earlier: Option<Vec<u8>>,
+    /// Whether new ones are wanted.
+    pub(super) wanted: bool,
 }
 
 impl WindowObserver {
-    pub(super) fn new(window: Arc<Window>) -> Self {
+    pub(super) fn new(window: Arc<Window>, job: JobId, checkpoints: Checkpoints) -> Self {
         let epoch_started = window.clock.now();
-        Self { window, phase: Phase::Loading, epoch_started }
+        Self { window, phase: Phase::Loading, epoch_started, job, checkpoints }
     }
 
     fn answer(&self) -> ControlFlow<Stop> {
@@ -177,6 +221,35 @@ impl TrainObserver for WindowObserver {
         self.window.told().news.push(News::Epoch(Box::new(log)));
         self.answer()
     }
+
+    fn checkpoint(&mut self, epochs: usize, write: &mut WriteCheckpoint<'_>) {
+        let is_due = self.window.checkpoint_is_due.load(Ordering::Relaxed);
+        if !self.checkpoints.wanted || !(is_due || self.window.stop() == Some(Stop::Shutdown)) {
+            return;
+        }
+        self.window.checkpoint_is_due.store(false, Ordering::Relaxed);
+        match write() {
+            Ok(bytes) => self.window.told().checkpoint = Some(Written { epochs, bytes }),
+            Err(error) => {
+                self.checkpoints.wanted = false;
+                tracing::warn!(job = %self.job, error = %Chain(&error), "the job goes on without checkpoints");
+            }
+        }
+    }
+
+    fn earlier_checkpoint(&mut self) -> Option<Vec<u8>> {
+        self.checkpoints.earlier.take()
+    }
+
+    fn resumed(&mut self, outcome: Result<(), CheckpointError>) {
+        match outcome {
+            Ok(()) => tracing::info!(job = %self.job, "training goes on from its checkpoint"),
+            Err(error) => {
+                tracing::warn!(job = %self.job, error = %Chain(&error), "training begins anew");
+                self.window.begin_anew();
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -184,11 +257,15 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
 
+    fn observer(window: &Arc<Window>) -> WindowObserver {
+        WindowObserver::new(window.clone(), JobId::new(), Checkpoints { earlier: None, wanted: true })
+    }
+
     #[test]
     fn progress_only_rises_and_phases_are_timed() {
         let clock = ManualClock::at(Timestamp::from_micros(0));
         let window = Window::new(Arc::new(clock.clone()));
-        let mut observer = WindowObserver::new(window.clone());
+        let mut observer = observer(&window);
         assert!(observer.phase(Phase::Loading).is_continue());
         clock.advance(2.0);
         assert!(observer.phase(Phase::Training).is_continue());
@@ -221,7 +298,7 @@ mod tests {
     fn an_epoch_is_timed_from_the_end_of_the_one_before_it() {
         let clock = ManualClock::at(Timestamp::from_micros(0));
         let window = Window::new(Arc::new(clock.clone()));
-        let mut observer = WindowObserver::new(window.clone());
+        let mut observer = observer(&window);
         clock.advance(5.0);
         assert!(observer.phase(Phase::Training).is_continue());
         for (epoch, seconds) in [(1, 2.0), (2, 0.5)] {
@@ -242,10 +319,44 @@ mod tests {
     #[test]
     fn the_first_reason_to_stop_is_the_answer_at_the_next_step() {
         let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
-        let mut observer = WindowObserver::new(window.clone());
+        let mut observer = observer(&window);
         window.ask_to_stop(Stop::Cancelled);
         window.ask_to_stop(Stop::Shutdown);
         assert_eq!(observer.step(0.1), ControlFlow::Break(Stop::Cancelled));
+    }
+
+    #[test]
+    fn a_checkpoint_is_written_when_it_is_asked_for_and_when_the_process_goes_down() {
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        let mut observer = observer(&window);
+        let mut offer = |byte: u8| observer.checkpoint(byte.into(), &mut || Ok(vec![byte]));
+        offer(1);
+        assert!(window.take_checkpoint().is_none());
+        window.ask_for_checkpoint();
+        offer(2);
+        offer(3);
+        let written = window.take_checkpoint().unwrap();
+        assert_eq!((written.epochs, written.bytes), (2, vec![2]));
+        assert!(window.take_checkpoint().is_none());
+        window.ask_to_stop(Stop::Shutdown);
+        offer(4);
+        offer(5);
+        assert_eq!(window.take_checkpoint().unwrap().bytes, [5]);
+    }
+
+    #[test]
+    fn a_job_that_has_no_checkpoints_is_not_asked_again() {
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        let mut observer = observer(&window);
+        let mut asked = 0;
+        for _ in 0..3 {
+            window.ask_for_checkpoint();
+            observer.checkpoint(0, &mut || {
+                asked += 1;
+                Err(CheckpointError::TooLarge { bytes: 1 })
+            });
+        }
+        assert_eq!(asked, 1);
     }
 
     #[test]

@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoints::Saving;
 use super::engine::{Ended, Engine, Produced, Work};
-use super::observer::{Window, WindowObserver};
-use super::{WorkerConfig, failure, priority};
+use super::observer::{Checkpoints, Window, WindowObserver};
+use super::{WorkerConfig, checkpoints, failure, priority};
 use crate::clock::Timestamp;
 use crate::ml::observe::Stop;
 use crate::records::{Failure, JobRecord, Lease};
@@ -32,6 +33,9 @@ pub(super) struct Running {
     pub(super) lease: Lease,
     pub(super) window: Arc<Window>,
     started: Timestamp,
+    /// When a checkpoint was asked for last.
+    pub(super) asked: Timestamp,
+    pub(super) saving: Option<Saving>,
     /// Listened to over the whole run, so that no ring falls between two things waited for.
     cancels: watch::Receiver<u64>,
 }
@@ -52,12 +56,14 @@ impl Runner {
         tracing::info!(job = %id, attempt = job.attempt, "job started");
         let clock = self.store.clock();
         let cancels = self.store.cancel_requests();
-        let mut running = Running { job, lease, window: Window::new(clock.clone()), started: clock.now(), cancels };
+        let (window, started) = (Window::new(clock.clone()), clock.now());
+        let mut running = Running { job, lease, window, started, asked: started, saving: None, cancels };
         let outcome = self.work(&mut running).await;
         match self.conclude(&mut running, outcome).await {
             Ok(end) => tracing::info!(job = %id, end, "job ended"),
             Err(error) => tracing::error!(job = %id, error = %Chain(&error), "the end of a job could not be written"),
         }
+        self.leave_no_checkpoints(&mut running).await;
     }
 
     async fn work(&self, running: &mut Running) -> Outcome {
@@ -66,7 +72,10 @@ impl Runner {
             Ok(work) => work,
             Err(error) => return unopened(&error),
         };
-        let (thread, done) = match spawn(self.engine.clone(), work, running.window.clone()) {
+        let earlier = self.earlier_checkpoint(running).await;
+        let checkpoints = Checkpoints { earlier, wanted: self.config.checkpoint_seconds > 0.0 };
+        let observer = WindowObserver::new(running.window.clone(), running.job.id, checkpoints);
+        let (thread, done) = match spawn(self.engine.clone(), work, observer) {
             Ok(spawned) => spawned,
             Err(error) => {
                 tracing::error!(%error, "no thread for a job");
@@ -79,6 +88,19 @@ impl Runner {
         match (outcome, joined) {
             (Ok(outcome), Ok(Ok(()))) => outcome,
             _ => Outcome::Failed(failure::panicked()),
+        }
+    }
+
+    /// What the attempt before this one has left, if it can be had.
+    async fn earlier_checkpoint(&self, running: &mut Running) -> Option<Vec<u8>> {
+        let checkpoint = running.job.checkpoint.clone()?;
+        match self.attend(running, checkpoints::load(&self.store, &checkpoint)).await {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                tracing::warn!(job = %running.job.id, error = %Chain(&error), "training begins anew");
+                running.window.begin_anew();
+                None
+            }
         }
     }
 
@@ -95,8 +117,9 @@ impl Runner {
                 () = tokio::time::sleep(pause) => {}
             }
             self.look_at_the_time(running);
-            if let Err(error) = self.beat(running).await {
-                tracing::warn!(job = %running.job.id, error = %Chain(&error), "no heartbeat");
+            match self.beat(running).await {
+                Ok(()) => self.move_checkpoints(running).await,
+                Err(error) => tracing::warn!(job = %running.job.id, error = %Chain(&error), "no heartbeat"),
             }
         }
     }
@@ -149,14 +172,20 @@ fn unopened(error: &StoreError) -> Outcome {
 
 type Spawned = (std::thread::JoinHandle<()>, oneshot::Receiver<Outcome>);
 
-/// Starts the job's thread. A panic in it is this job's failure and nobody else's.
-fn spawn(engine: Arc<dyn Engine>, work: Work, window: Arc<Window>) -> std::io::Result<Spawned> {
+/// Starts the job's thread and the pool that it shares numeric work with: one of its own, so that no other job's work
+/// keeps it waiting. A panic in either is this job's failure and nobody else's.
+fn spawn(engine: Arc<dyn Engine>, work: Work, mut observer: WindowObserver) -> std::io::Result<Spawned> {
     let (sender, receiver) = oneshot::channel();
     let name = format!("job-{}", work.job.id);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(rayon::current_num_threads())
+        .thread_name(|index| format!("job-numeric-{index}"))
+        .start_handler(|_| priority::lower_thread_priority())
+        .build()
+        .map_err(std::io::Error::other)?;
     let thread = std::thread::Builder::new().name(name).spawn(move || {
-        priority::lower_thread_priority();
-        let mut observer = WindowObserver::new(window);
-        let outcome = match catch_unwind(AssertUnwindSafe(|| engine.run(work, &mut observer))) {
+        let run = || pool.install(|| engine.run(work, &mut observer));
+        let outcome = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(produced)) => Outcome::Produced(Box::new(produced)),
             Ok(Err(Ended::Failed(failure))) => Outcome::Failed(failure),
             Ok(Err(Ended::Stopped(stop))) => Outcome::Stopped(stop),

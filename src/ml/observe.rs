@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use super::nn::CheckpointError;
+
 /// The stages of a training job, in their only order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -127,8 +129,8 @@ pub enum Stop {
     OutOfTime,
 }
 
-/// Watches a run. Every method may end it.
-pub trait TrainObserver {
+/// Watches a run, which may be computed on another thread. The first three methods may end it.
+pub trait TrainObserver: Send {
     /// A phase begins; the one before it has ended.
     fn phase(&mut self, phase: Phase) -> ControlFlow<Stop>;
 
@@ -138,7 +140,26 @@ pub trait TrainObserver {
 
     /// An epoch has ended.
     fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop>;
+
+    /// The state of the run, as it is now, can be had from `write`; with it goes the learning curve up to `epochs`,
+    /// which has been told. Offered at least once per batch of a network, also when the run was just told to stop.
+    fn checkpoint(&mut self, epochs: usize, write: &mut WriteCheckpoint<'_>) {
+        let _ = (epochs, write);
+    }
+
+    /// A checkpoint of an earlier run of the same job, if there is one; asked for once, before a network is trained.
+    fn earlier_checkpoint(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Whether the run goes on from the earlier checkpoint; if not, it begins anew.
+    fn resumed(&mut self, outcome: Result<(), CheckpointError>) {
+        let _ = outcome;
+    }
 }
+
+/// Writes a checkpoint, or says why there can be none.
+pub type WriteCheckpoint<'a> = dyn FnMut() -> Result<Vec<u8>, CheckpointError> + 'a;
 
 /// Watches nothing.
 pub struct Unobserved;

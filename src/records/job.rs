@@ -134,6 +134,18 @@ pub struct JobRecord {
     pub timings: Vec<PhaseSeconds>,
     /// Oldest first.
     pub transitions: Vec<Transition>,
+    /// What the next attempt goes on from; none of an ended job.
+    pub checkpoint: Option<JobCheckpoint>,
+}
+
+/// The state of an unfinished training, kept as a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobCheckpoint {
+    pub sha256: String,
+    /// Epochs of the learning curves that belong to it.
+    pub epochs: u64,
+    /// When it was written down.
+    pub at: Timestamp,
 }
 
 /// Why a job failed. `code` is one of the problem codes in the API documentation.

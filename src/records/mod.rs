@@ -10,5 +10,5 @@ pub use crate::ml::metrics::Verdict;
 pub use api_key::{ApiKeyRecord, Scope};
 pub use dataset::DatasetRecord;
 pub use ids::{ApiKeyId, DatasetId, JobId, ModelId};
-pub use job::{Failure, JobConfig, JobRecord, JobStatus, JobType, Lease, PhaseSeconds, Transition};
+pub use job::{Failure, JobCheckpoint, JobConfig, JobRecord, JobStatus, JobType, Lease, PhaseSeconds, Transition};
 pub use model::{ModelFeature, ModelRecord, TrainingSummary};

@@ -20,7 +20,7 @@ pub struct Retention {
     pub idempotency_seconds: f64,
     /// Uploads that were never finished.
     pub staging_seconds: f64,
-    /// Blobs that no dataset and no model names, since they were last written. Longer than the longest time between
+    /// Blobs that no dataset, no model and no unfinished job names, since they were last written. Longer than the longest time between
     /// the end of an upload and its record.
     pub blob_seconds: f64,
 }
@@ -94,17 +94,21 @@ impl Store {
     /// Removes a blob that no row names. While this transaction holds the lock no row can be written that names it,
     /// and whoever waits for the lock to write one finds the blob gone and says so.
     async fn sweep_blob(&self, sha256: &str, before: Timestamp) -> Result<bool> {
-        if is_named(self, sha256).await? {
+        if count_names(self.pool(), sha256).await? > 0 {
             return Ok(false);
         }
         let mut transaction = self.write().await?;
         lock_blobs(&mut transaction, self.engine().sql("SELECT name FROM locks WHERE name = 'blobs' {for_update}"))
             .await?;
-        let named: (i64,) =
-            sqlx::query_as(NAMED).bind(sha256.to_owned()).bind(sha256.to_owned()).fetch_one(&mut *transaction).await?;
-        let removed = named.0 == 0 && self.blobs().remove(sha256, before).await?;
+        let removed = count_names(&mut *transaction, sha256).await? == 0 && self.blobs().remove(sha256, before).await?;
         transaction.commit().await?;
         Ok(removed)
+    }
+
+    /// Removes a blob at once that has just lost its name, unless something else names it. If somebody has stored the
+    /// same bytes meanwhile and not named them yet, they find them gone and say so.
+    pub async fn drop_blob(&self, sha256: &str) -> Result<bool> {
+        self.sweep_blob(sha256, Timestamp::from_micros(i64::MAX)).await
     }
 
     /// Makes sure that a blob is there and stays until the transaction ends, which is to write a row naming it.
@@ -129,12 +133,14 @@ const SWEEP_EVENTS: &str = "DELETE FROM job_events WHERE job_id IN
      ORDER BY finished_at LIMIT $2)";
 
 const NAMED: &str =
-    "SELECT (SELECT COUNT(*) FROM datasets WHERE sha256 = $1) + (SELECT COUNT(*) FROM models WHERE sha256 = $2)";
+    "SELECT (SELECT COUNT(*) FROM datasets WHERE sha256 = $1) + (SELECT COUNT(*) FROM models WHERE sha256 = $2)
+          + (SELECT COUNT(*) FROM jobs WHERE checkpoint_sha256 = $3)";
 
-async fn is_named(store: &Store, sha256: &str) -> Result<bool> {
-    let (count,): (i64,) =
-        sqlx::query_as(NAMED).bind(sha256.to_owned()).bind(sha256.to_owned()).fetch_one(store.pool()).await?;
-    Ok(count > 0)
+/// How many rows name a blob.
+async fn count_names(executor: impl sqlx::Executor<'_, Database = Any>, sha256: &str) -> Result<i64> {
+    let names = sqlx::query_as(NAMED).bind(sha256.to_owned()).bind(sha256.to_owned()).bind(sha256.to_owned());
+    let (count,): (i64,) = names.fetch_one(executor).await?;
+    Ok(count)
 }
 
 async fn lock_blobs(transaction: &mut Transaction<'static, Any>, sql: sqlx::AssertSqlSafe<String>) -> Result<()> {

@@ -20,8 +20,9 @@ use self::disk::Disk;
 use self::ledger::{Hits, Ledger};
 use crate::support::app::{App, Engine, postgres_url};
 
-/// Workers are given up after two seconds instead of thirty, so that a job is hit more than once.
-const FLAGS: [&str; 4] = ["--lease-seconds", "2", "--poll-seconds", "0.2"];
+/// Workers are given up after two seconds instead of thirty, so that a job is hit more than once; checkpoints are as
+/// close as heartbeats, so that kills find them at every stage.
+const FLAGS: [&str; 6] = ["--lease-seconds", "2", "--poll-seconds", "0.2", "--checkpoint-seconds", "0.1"];
 /// The longest time between the clients' start and a kill, where there are many and where there are few.
 const LONG: Duration = Duration::from_millis(1_500);
 const SHORT: Duration = Duration::from_millis(700);

@@ -1,6 +1,7 @@
 //! The science against reference answers and its own promises.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should fail")]
 
+mod checkpoints;
 mod gradients;
 mod logistic;
 mod logistic_large;

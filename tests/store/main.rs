@@ -5,6 +5,7 @@
 mod support;
 
 mod blobs;
+mod checkpoints;
 mod datasets;
 mod idempotency;
 mod keys;

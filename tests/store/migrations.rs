@@ -81,6 +81,9 @@ async fn impossible_rows_are_refused(engine: Engine) {
         "failure = '{}'",
         "progress = 1.5",
         "attempt = 4",
+        "checkpoint_sha256 = 'short', checkpoint_epochs = 1, checkpoint_at = 1",
+        "checkpoint_epochs = 1",
+        "checkpoint_at = 1",
     ] {
         let refused = execute(&test, &format!("UPDATE jobs SET {change}")).await;
         assert!(refused.is_err(), "{change}");

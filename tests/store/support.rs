@@ -163,7 +163,8 @@ pub fn job_config(priority: i32) -> JobConfig {
         "loss": { "type": "bce", "class_weight": "balanced", "label_smoothing": 0.0 },
         "regularization": { "l1": 0.0, "l2": 0.1 },
         "optimizer": { "type": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": true },
-        "training": { "epochs": 10, "batch_size": 32, "batches": "shuffled",
+        "training": {
+            "epochs": 10, "batch_size": 32, "batches": "shuffled",
             "schedule": { "type": "constant", "warm_up_epochs": 0 }, "gradient_clipping": null,
             "weight_averaging": null, "early_stopping": null },
         "calibration": { "method": "prior" },

@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::ml::observe::Phase;
 use crate::records::{
-    DatasetId, Failure, JobConfig, JobId, JobRecord, JobStatus, JobType, ModelId, PhaseSeconds, Transition,
+    DatasetId, Failure, JobCheckpoint, JobConfig, JobId, JobRecord, JobStatus, JobType, ModelId, PhaseSeconds,
+    Transition,
 };
 
 /// One job. Its members are the contract's, in the contract's order.
@@ -28,6 +29,14 @@ pub(super) struct JobView<'a> {
     failure: Option<FailureView<'a>>,
     timings: &'a [PhaseSeconds],
     transitions: &'a [Transition],
+    checkpoint: Option<CheckpointView>,
+}
+
+/// How far an interrupted training would go on from.
+#[derive(Debug, Serialize)]
+struct CheckpointView {
+    epochs: u64,
+    at: Timestamp,
 }
 
 /// Why a job failed: a problem without a status, since no request failed.
@@ -60,6 +69,7 @@ impl<'a> From<&'a JobRecord> for JobView<'a> {
             failure,
             timings,
             transitions,
+            checkpoint,
         } = job;
         Self {
             id: *id,
@@ -78,7 +88,16 @@ impl<'a> From<&'a JobRecord> for JobView<'a> {
             failure: failure.as_ref().map(FailureView::from),
             timings,
             transitions,
+            checkpoint: checkpoint.as_ref().map(CheckpointView::from),
         }
+    }
+}
+
+impl From<&JobCheckpoint> for CheckpointView {
+    fn from(checkpoint: &JobCheckpoint) -> Self {
+        // Where the bytes are is nobody else's business.
+        let JobCheckpoint { sha256: _, epochs, at } = checkpoint;
+        Self { epochs: *epochs, at: *at }
     }
 }
 
@@ -132,6 +151,7 @@ mod tests {
             "failure",
             "timings",
             "transitions",
+            "checkpoint",
         ];
         assert_eq!(members, expected);
         assert_eq!(value["status"], "running");
@@ -139,6 +159,7 @@ mod tests {
         assert_eq!(value["created_at"], "2023-11-14T22:13:20.000000Z");
         assert_eq!(value["failure"], Value::Null);
         assert_eq!(value["timings"], json!([{"phase": "loading", "seconds": 0.5}]));
+        assert_eq!(value["checkpoint"], json!({"epochs": 3, "at": "2023-11-14T22:13:51.000000Z"}));
         assert_eq!(value["transitions"][0], json!({"status": "queued", "at": "2023-11-14T22:13:20.000000Z"}));
     }
 

@@ -7,7 +7,7 @@ use crate::http::JobLimits;
 use crate::http::jobs::request::read_job_request;
 use crate::ml::observe::Phase;
 use crate::ml::table::{ColumnSummary, ColumnType, TableFormat, TopCategory};
-use crate::records::{DatasetRecord, JobId, JobRecord, JobStatus, JobType, PhaseSeconds, Transition};
+use crate::records::{DatasetRecord, JobCheckpoint, JobId, JobRecord, JobStatus, JobType, PhaseSeconds, Transition};
 
 /// 1000 rows: a number, a category with ten missing values, and the target.
 pub(super) fn sample_dataset() -> DatasetRecord {
@@ -63,5 +63,6 @@ pub(super) fn sample_job() -> JobRecord {
             Transition { status: JobStatus::Queued, at: start },
             Transition { status: JobStatus::Running, at: start.plus_seconds(1.0) },
         ],
+        checkpoint: Some(JobCheckpoint { sha256: "cd".repeat(32), epochs: 3, at: start.plus_seconds(31.0) }),
     }
 }

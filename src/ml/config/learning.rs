@@ -192,6 +192,11 @@ impl Optimizer {
             | Optimizer::Rmsprop { learning_rate, .. } => learning_rate,
         }
     }
+
+    /// Whether it remembers squares of gradients.
+    pub fn has_second_moments(&self) -> bool {
+        !matches!(self, Optimizer::Sgd { .. })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -39,6 +39,16 @@ impl Averager {
         (self.count > 0).then_some(&self.average)
     }
 
+    /// The weights averaged so far, and of how many steps or epochs they are the average.
+    pub(super) fn state(&self) -> (&Network, u64) {
+        (&self.average, self.count)
+    }
+
+    /// Goes on from where an interrupted run was.
+    pub(super) fn resume(&mut self, average: Network, count: u64) {
+        (self.average, self.count) = (average, count);
+    }
+
     fn mix(&mut self, network: &Network, keep: f64) {
         self.count += 1;
         interpolate(&mut self.average.parameters, &network.parameters, keep as f32);

@@ -47,6 +47,16 @@ impl EarlyStopper {
         self.best_epoch
     }
 
+    /// The best value, its epoch, and the epochs waited since.
+    pub(super) fn state(&self) -> (Option<f64>, Option<usize>, usize) {
+        (self.best, self.best_epoch, self.waited)
+    }
+
+    /// Goes on from where an interrupted run was.
+    pub(super) fn resume(&mut self, (best, best_epoch, waited): (Option<f64>, Option<usize>, usize)) {
+        (self.best, self.best_epoch, self.waited) = (best, best_epoch, waited);
+    }
+
     fn improves(&self, value: f64) -> bool {
         let Some(best) = self.best else { return !value.is_nan() };
         if self.config.monitor.falls() {

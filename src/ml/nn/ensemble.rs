@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 
 use ndarray::Array2;
 
+use super::checkpoint::{Keeper, State};
 use super::network::Network;
-use super::trainer::{MlpTask, NetworkError, TrainedNetwork, train};
+use super::trainer::{Desk, MlpTask, NetworkError, TrainedNetwork, train_from};
 use crate::ml::config::Regularization;
-use crate::ml::observe::{EpochLog, Phase, Stop, StoppedBy, TrainObserver};
+use crate::ml::observe::{EpochLog, Phase, Stop, StoppedBy, TrainObserver, WriteCheckpoint};
 
 /// At least one network.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,22 +73,43 @@ pub struct TrainedEnsemble {
 }
 
 /// Trains as many networks as the configuration asks for, one after another. The first is the one that
-/// [`train`] gives.
+/// [`train`](super::trainer::train) gives. A run that was interrupted goes on from the checkpoint that the observer has
+/// of it, and gives the same networks, to the last bit; from anything else it begins anew.
 ///
 /// # Errors
-/// As of [`train`].
+/// As of [`train`](super::trainer::train).
 pub fn train_ensemble(task: &MlpTask<'_>, observer: &mut dyn TrainObserver) -> Result<TrainedEnsemble, NetworkError> {
     let members = task.model.members.max(1);
-    let mut train_member = |member: usize| {
+    let keeper = Keeper::new(task);
+    let (mut trained, mut start) = go_on_or_begin(&keeper, observer);
+    while trained.len() < members {
+        let member = trained.len();
         let seed = if member == 0 { task.seed } else { task.seed.derive(&format!("member {member}")) };
-        train(&MlpTask { seed, ..*task }, &mut MemberObserver { inner: observer, member, members })
-    };
-    let first = train_member(0)?;
-    let others = (1..members).map(train_member).collect::<Result<Vec<_>, _>>()?;
-    let TrainedNetwork { network, epochs_run, best_epoch, stopped_by, .. } = first;
-    let examples_seen = first.examples_seen + others.iter().map(|trained| trained.examples_seen).sum::<u64>();
-    let others = others.into_iter().map(|trained| trained.network).collect();
+        let desk = Desk { keeper: &keeper, finished: &trained };
+        let mut observer = MemberObserver { inner: observer, member, members };
+        let network = train_from(&MlpTask { seed, ..*task }, start.take(), &desk, &mut observer)?;
+        trained.push(network);
+    }
+    let examples_seen = trained.iter().map(|member| member.examples_seen).sum();
+    // There is at least one.
+    let TrainedNetwork { network, epochs_run, best_epoch, stopped_by, .. } = trained.remove(0);
+    let others = trained.into_iter().map(|member| member.network).collect();
     Ok(TrainedEnsemble { ensemble: Ensemble::new(network, others), epochs_run, best_epoch, stopped_by, examples_seen })
+}
+
+/// The members that are trained, and where the next one goes on.
+fn go_on_or_begin(keeper: &Keeper<'_>, observer: &mut dyn TrainObserver) -> (Vec<TrainedNetwork>, Option<State>) {
+    let Some(bytes) = observer.earlier_checkpoint() else { return (Vec::new(), None) };
+    match keeper.read(&bytes) {
+        Ok((finished, state)) => {
+            observer.resumed(Ok(()));
+            (finished, Some(state))
+        }
+        Err(error) => {
+            observer.resumed(Err(error));
+            (Vec::new(), None)
+        }
+    }
 }
 
 /// Shows the part of the way that a member is, and the learning curves of the first.
@@ -108,5 +130,9 @@ impl TrainObserver for MemberObserver<'_> {
 
     fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
         if self.member == 0 { self.inner.epoch(log) } else { ControlFlow::Continue(()) }
+    }
+
+    fn checkpoint(&mut self, epochs: usize, write: &mut WriteCheckpoint<'_>) {
+        self.inner.checkpoint(epochs, write);
     }
 }

@@ -6,14 +6,18 @@
 //! is one pass over contiguous memory. What a training step needs besides (activations, slopes) is in
 //! [`pass::Pass`], allocated once and reused for every batch.
 //!
+//! A run that is interrupted goes on from a [`checkpoint`] and gives the same bytes.
+//!
 //! Arithmetic is f32 in a fixed order, by the loops of [`super::kernel`]: the same seed gives the same bytes.
 //! Losses and statistics are summed in f64.
 
 pub mod averaging;
 pub mod batches;
+pub mod checkpoint;
 pub mod curves;
 pub mod early_stop;
 pub mod ensemble;
+mod fingerprint;
 pub mod inference;
 pub mod init;
 pub mod layout;
@@ -22,11 +26,13 @@ pub mod network;
 mod normalization;
 pub mod optimizer;
 pub mod pass;
+mod position;
 pub mod rows;
 pub mod schedule;
 pub mod tensors;
 pub mod trainer;
 
+pub use checkpoint::{CheckpointError, MAX_CHECKPOINT_BYTES};
 pub use ensemble::{Ensemble, TrainedEnsemble, train_ensemble};
 pub use layout::NetworkShape;
 pub use network::Network;

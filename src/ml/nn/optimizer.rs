@@ -38,7 +38,7 @@ impl OptimizerState {
         network: &Network,
     ) -> Self {
         let length = network.parameters().len();
-        let seconds = if matches!(config, Optimizer::Sgd { .. }) { 0 } else { length };
+        let seconds = if config.has_second_moments() { length } else { 0 };
         Self {
             config: config.clone(),
             penalty: Penalty { l1: regularization.l1 as f32, l2_slope: (2.0 * regularization.l2) as f32 },
@@ -47,6 +47,17 @@ impl OptimizerState {
             first: Buffer::zeros(length),
             second: Buffer::zeros(seconds),
         }
+    }
+
+    /// What it remembers of earlier gradients: first moments or momentum, then second moments.
+    pub(super) fn moments(&self) -> [&[f32]; 2] {
+        [&self.first, &self.second]
+    }
+
+    /// Goes on after so many steps of an interrupted run.
+    pub(super) fn resume(&mut self, [first, second]: [Buffer; 2], steps: usize) {
+        (self.first, self.second) = (first, second);
+        self.steps = i32::try_from(steps).unwrap_or(i32::MAX);
     }
 
     /// Moves `network` once. `gradient` has the derivatives of the loss without penalties, which are added here;

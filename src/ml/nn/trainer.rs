@@ -7,6 +7,7 @@ use ndarray::ShapeBuilder;
 
 use super::averaging::Averager;
 use super::batches::Batches;
+use super::checkpoint::{Bits, Keeper, Progress, Snapshot, State};
 use super::curves::{Scored, dead_share, layer_logs};
 use super::early_stop::{EarlyStopper, Verdict};
 use super::inference::Scorer;
@@ -16,15 +17,16 @@ use super::loss::LossFunction;
 use super::network::Network;
 use super::optimizer::OptimizerState;
 use super::pass::{Batch, Pass};
+use super::position::{EpochChance, Position};
 use super::rows::Rows;
-use super::schedule::RateSchedule;
+use super::schedule::{Plateau, RateSchedule};
 use crate::ml::augment::Augmenter;
 use crate::ml::calibrate::Calibrator;
 use crate::ml::config::{AugmentStep, Loss, MlpConfig, Normalization, Optimizer, Regularization, Training};
 use crate::ml::kernel::{Buffer, l1_and_squares};
 use crate::ml::labels::ClassWeights;
 use crate::ml::observe::{EpochLog, Stop, StoppedBy, TrainObserver};
-use crate::ml::seed::{Rng, Seed};
+use crate::ml::seed::Seed;
 use crate::ml::sets::{EvalSet, TrainSet};
 
 /// Validation rows scored between two questions to the observer.
@@ -88,30 +90,49 @@ pub enum NetworkError {
 /// # Errors
 /// If the observer stops it, the loss is no longer finite, or the task makes no sense; see [`NetworkError`].
 pub fn train(task: &MlpTask<'_>, observer: &mut dyn TrainObserver) -> Result<TrainedNetwork, NetworkError> {
+    train_from(task, None, &Desk { keeper: &Keeper::new(task), finished: &[] }, observer)
+}
+
+/// What the checkpoints of a network are written with.
+pub(super) struct Desk<'a> {
+    pub(super) keeper: &'a Keeper<'a>,
+    /// The members of the ensemble that are trained already.
+    pub(super) finished: &'a [TrainedNetwork],
+}
+
+/// As [`train`], from where an interrupted run was.
+pub(super) fn train_from(
+    task: &MlpTask<'_>,
+    start: Option<State>,
+    desk: &Desk<'_>,
+    observer: &mut dyn TrainObserver,
+) -> Result<TrainedNetwork, NetworkError> {
     check(task)?;
     let mut trainer = Trainer::new(task);
-    let mut stopper = task.training.early_stopping.as_ref().map(|config| (EarlyStopper::new(config), config));
-    let mut best = None;
-    let mut stopped_by = StoppedBy::Epochs;
-    let mut epochs_run = 0;
-    while epochs_run < task.training.epochs && stopped_by == StoppedBy::Epochs {
-        epochs_run += 1;
-        let (log, scored) = trainer.epoch(epochs_run, observer)?;
-        go_on(observer.epoch(&log))?;
-        let Some((stopper, config)) = &mut stopper else { continue };
-        match stopper.observe(epochs_run, scored.monitored(config.monitor)) {
-            Verdict::Improved if config.restore_best => best = Some(trainer.present().clone()),
-            Verdict::Stop => stopped_by = StoppedBy::EarlyStopping,
-            Verdict::Improved | Verdict::Waiting => {}
-        }
+    if let Some(start) = start {
+        trainer.resume(start);
     }
+    while trainer.at.epoch <= task.training.epochs && trainer.stopped_by == StoppedBy::Epochs {
+        let (log, scored) = trainer.epoch(desk, observer)?;
+        let flow = observer.epoch(&log);
+        trainer.end_epoch(&scored);
+        trainer.offer(desk, observer);
+        go_on(flow)?;
+    }
+    let epochs_run = trainer.at.epoch - 1;
     Ok(TrainedNetwork {
-        best_epoch: stopper.and_then(|(stopper, _)| stopper.best_epoch()).unwrap_or(epochs_run),
-        network: best.unwrap_or_else(|| trainer.present().clone()),
+        best_epoch: trainer.stopper.as_ref().and_then(EarlyStopper::best_epoch).unwrap_or(epochs_run),
+        network: trainer.best.take().unwrap_or_else(|| trainer.present().clone()),
         epochs_run,
-        stopped_by,
+        stopped_by: trainer.stopped_by,
         examples_seen: epochs_run as u64 * trainer.batches.rows() as u64,
     })
+}
+
+/// The batches that an epoch is cut into.
+pub(super) fn batches(task: &MlpTask<'_>) -> Batches {
+    let minimum = if task.model.normalization == Normalization::Batch { 2 } else { 1 };
+    Batches::new(&task.train.labels, task.training.batch_size, task.training.batches, minimum)
 }
 
 fn check(task: &MlpTask<'_>) -> Result<(), NetworkError> {
@@ -140,6 +161,11 @@ struct Trainer<'a> {
     optimizer: OptimizerState,
     schedule: RateSchedule,
     averager: Option<Averager>,
+    stopper: Option<EarlyStopper>,
+    /// The weights of the best epoch, where they are to be restored.
+    best: Option<Network>,
+    stopped_by: StoppedBy,
+    at: Position,
     batches: Batches,
     augmenter: Option<Augmenter>,
     /// Features, labels and weights of the batch.
@@ -148,18 +174,11 @@ struct Trainer<'a> {
     weights: Vec<f32>,
 }
 
-/// Where an epoch's chance comes from. Each epoch has streams of its own, so that one can begin anywhere.
-struct EpochChance {
-    augment: Rng,
-    dropout: Rng,
-}
-
 impl<'a> Trainer<'a> {
     fn new(task: &'a MlpTask<'a>) -> Self {
         let training = task.training;
         let shape = NetworkShape::of(task.model, task.train.features.ncols());
-        let minimum = if task.model.normalization == Normalization::Batch { 2 } else { 1 };
-        let batches = Batches::new(&task.train.labels, training.batch_size, training.batches, minimum);
+        let batches = batches(task);
         let counts = batches.class_counts();
         let bias = task.model.prior_bias.then(|| init::prior_log_odds(counts, task.class_weights));
         let network = Network::initialized(&shape, task.model.initializer, bias, task.seed);
@@ -176,6 +195,10 @@ impl<'a> Trainer<'a> {
             optimizer: OptimizerState::new(task.optimizer, task.regularization, training.gradient_clipping, &network),
             schedule: RateSchedule::new(&training.schedule, training.epochs, batches.count()),
             averager: training.weight_averaging.map(|kind| Averager::new(kind, &network)),
+            stopper: training.early_stopping.as_ref().map(EarlyStopper::new),
+            best: None,
+            stopped_by: StoppedBy::Epochs,
+            at: Position::start_of(1),
             augmenter: (!task.augment.is_empty()).then_some(augmenter),
             input: Rows::zeros(largest, shape.inputs),
             labels: Vec::with_capacity(largest),
@@ -190,15 +213,15 @@ impl<'a> Trainer<'a> {
         self.averager.as_ref().and_then(Averager::average).unwrap_or(&self.network)
     }
 
-    /// One pass over the training rows, then over the validation rows.
-    fn epoch(&mut self, epoch: usize, observer: &mut dyn TrainObserver) -> Result<(EpochLog, Scored), NetworkError> {
-        let stream = |name: &str| self.task.seed.derive(name).stream(&format!("epoch {epoch}"));
-        self.batches.draw(&mut stream("shuffle"));
-        let mut chance = EpochChance { augment: stream("augment"), dropout: stream("dropout") };
+    /// What is left of one pass over the training rows, then one over the validation rows.
+    fn epoch(&mut self, desk: &Desk<'_>, observer: &mut dyn TrainObserver) -> Result<(EpochLog, Scored), NetworkError> {
+        let epoch = self.at.epoch;
+        self.batches.draw(&mut EpochChance::shuffle(self.task.seed, epoch));
+        let mut chance = EpochChance::of(self.task.seed, epoch, self.at.words);
         let batches = self.batches.count();
         let total = (self.task.training.epochs * batches) as f64;
-        let mut sum = 0.0;
-        for batch in 0..batches {
+        while self.at.batch < batches {
+            let batch = self.at.batch;
             if batch + 1 == batches {
                 self.before.copy_from_slice(self.network.parameters());
             }
@@ -206,25 +229,106 @@ impl<'a> Trainer<'a> {
             if !loss.is_finite() {
                 return Err(NetworkError::Diverged { epoch });
             }
-            sum += loss;
-            go_on(observer.step(((epoch - 1) * batches + batch + 1) as f64 / total))?;
-        }
-        // The step of the last batch is seen by no later loss.
-        if !self.network.is_finite() {
-            return Err(NetworkError::Diverged { epoch });
+            self.at = Position { epoch, batch: batch + 1, loss_sum: self.at.loss_sum + loss, words: chance.words() };
+            if batch + 1 == batches {
+                self.end_steps(epoch)?;
+            }
+            let flow = observer.step(((epoch - 1) * batches + batch + 1) as f64 / total);
+            self.offer(desk, observer);
+            go_on(flow)?;
         }
         let rate = self.schedule.factor(epoch - 1, batches.saturating_sub(1));
-        if let Some(averager) = &mut self.averager {
-            averager.end_epoch(epoch, &self.network);
+        let validated = self.validate((epoch * batches) as f64 / total, observer);
+        if validated.is_err() {
+            self.offer(desk, observer);
         }
-        let (scored, dead_units) = self.validate((epoch * batches) as f64 / total, observer)?;
-        self.schedule.end_epoch(epoch - 1, scored.loss);
+        let (scored, dead_units) = validated?;
         let log = EpochLog {
-            train_loss: Some(sum / self.batches.rows() as f64),
+            train_loss: Some(self.at.loss_sum / self.batches.rows() as f64),
             learning_rate: self.task.optimizer.learning_rate() * rate,
             ..self.log(epoch, &scored, &dead_units)
         };
         Ok((log, scored))
+    }
+
+    /// After the last step of an epoch.
+    fn end_steps(&mut self, epoch: usize) -> Result<(), NetworkError> {
+        // That step is seen by no later loss.
+        if !self.network.is_finite() {
+            return Err(NetworkError::Diverged { epoch });
+        }
+        if let Some(averager) = &mut self.averager {
+            averager.end_epoch(epoch, &self.network);
+        }
+        Ok(())
+    }
+
+    /// After the validation rows of an epoch: what it meant for the rate, for the best weights and for going on.
+    fn end_epoch(&mut self, scored: &Scored) {
+        let epoch = self.at.epoch;
+        self.schedule.end_epoch(epoch - 1, scored.loss);
+        self.at = Position::start_of(epoch + 1);
+        let config = self.task.training.early_stopping.as_ref();
+        let (Some(stopper), Some(config)) = (&mut self.stopper, config) else { return };
+        match stopper.observe(epoch, scored.monitored(config.monitor)) {
+            Verdict::Improved if config.restore_best => self.best = Some(self.present().clone()),
+            Verdict::Stop => self.stopped_by = StoppedBy::EarlyStopping,
+            Verdict::Improved | Verdict::Waiting => {}
+        }
+    }
+
+    /// Offers the observer to write down where the run is.
+    fn offer(&self, desk: &Desk<'_>, observer: &mut dyn TrainObserver) {
+        // The curves shown are those of the first member.
+        let told = desk.finished.first().map_or(self.at.epoch - 1, |first| first.epochs_run);
+        observer.checkpoint(told, &mut || desk.keeper.write(desk.finished, &self.snapshot()));
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        let Plateau { factor, best, waited } = self.schedule.plateau();
+        let stopper = self.stopper.as_ref().map(EarlyStopper::state);
+        let average = self.averager.as_ref().map(Averager::state);
+        let steps_are_done = self.at.batch > 0 && self.at.batch == self.batches.count();
+        Snapshot {
+            progress: Progress {
+                epoch: self.at.epoch,
+                batch: self.at.batch,
+                loss_sum: Bits::of(self.at.loss_sum),
+                words: self.at.words,
+                averaged: average.map(|(_, count)| count),
+                plateau: (Bits::of(factor), Bits::of(best), waited),
+                stopper: stopper.map(|(best, best_epoch, waited)| (best.map(Bits::of), best_epoch, waited)),
+                has_best: self.best.is_some(),
+                stopped_by: self.stopped_by,
+            },
+            network: &self.network,
+            moments: self.optimizer.moments(),
+            average: average.map(|(average, _)| average),
+            best: self.best.as_ref(),
+            last_step: if steps_are_done { [&self.gradient, &self.before] } else { [&[], &[]] },
+        }
+    }
+
+    /// Goes on from a state of this very task.
+    fn resume(&mut self, state: State) {
+        let Progress { epoch, batch, loss_sum, words, averaged, plateau, stopper, has_best: _, stopped_by } =
+            state.progress;
+        self.at = Position { epoch, batch, loss_sum: loss_sum.value(), words };
+        self.stopped_by = stopped_by;
+        self.network = state.network;
+        self.best = state.best;
+        self.optimizer.resume(state.moments, (epoch - 1) * self.batches.count() + batch);
+        let (factor, best, waited) = plateau;
+        self.schedule.resume(Plateau { factor: factor.value(), best: best.value(), waited });
+        if let (Some(averager), Some(average), Some(count)) = (&mut self.averager, state.average, averaged) {
+            averager.resume(average, count);
+        }
+        if let (Some(own), Some((best, best_epoch, waited))) = (&mut self.stopper, stopper) {
+            own.resume((best.map(Bits::value), best_epoch, waited));
+        }
+        if let Some([gradient, before]) = state.last_step {
+            (self.gradient, self.before) = (gradient, before);
+        }
     }
 
     /// One step, unless the loss is not finite. Returns the sum of the unweighted losses of the rows.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::ml::config::{
     DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, Strength, TrainConfig,
 };
+use crate::ml::nn::MAX_CHECKPOINT_BYTES;
 use crate::ml::table::ColumnType;
 
 /// An upper estimate from the sizes of the data and the configuration. Saturates instead of overflowing.
@@ -36,8 +37,11 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     let matrices = cells(rows, features, 8)
         .saturating_add(cells(train_rows, features, 8 + 4))
         .saturating_add(cells(rows, features, 4));
-    // Weights, gradients, two moments, the best epoch's weights; activations and their gradients per batch.
-    let network = cells(parameters, 5, 4).saturating_add(cells(batch as u64, widest, 16));
+    // Weights, those before the last step, their average and those of the best epoch, gradients and two moments, the
+    // members that are trained; all this once more in a checkpoint; activations and their gradients per batch.
+    let state = cells(parameters, 7 + members(&config.model), 4);
+    let network = [state, state.min(MAX_CHECKPOINT_BYTES), cells(batch as u64, widest, 16)];
+    let network = network.into_iter().fold(0, u64::saturating_add);
     // The Hessian, its factor, and a part of the sum for each of some threads.
     let hessian = match config.model {
         ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 64),
@@ -104,6 +108,13 @@ fn ratio(strategy: SamplingStrategy) -> f64 {
             | NamedStrategy::NotMinority
             | NamedStrategy::Majority,
         ) => 1.0,
+    }
+}
+
+fn members(model: &ModelConfig) -> u64 {
+    match model {
+        ModelConfig::Logistic { .. } => 0,
+        ModelConfig::Mlp(MlpConfig { members, .. }) => (*members as u64).saturating_sub(1),
     }
 }
 

@@ -7,19 +7,19 @@ use super::row::JobRow;
 use super::types::EventKind;
 use crate::clock::Timestamp;
 use crate::records::{Failure, JobId, JobRecord, JobStatus, Lease, Transition};
-use crate::store::row::to_json;
+use crate::store::row::{stored, to_json};
 use crate::store::{Result, Store, StoreError};
 
 const SELECT: &str = "SELECT id, job_type, status, phase, progress, attempt, max_attempts, created_at, available_at,
         started_at, finished_at, cancel_requested_at, dataset_id, model_id, config, failure, timings, transitions,
-        last_event, lease_token, lease_expires_at
+        last_event, lease_token, lease_expires_at, checkpoint_sha256, checkpoint_epochs, checkpoint_at
      FROM jobs WHERE id = $1 {for_update}";
 
 const UPDATE: &str = "UPDATE jobs
      SET status = $1, phase = $2, progress = $3, attempt = $4, available_at = $5, started_at = $6, finished_at = $7,
          cancel_requested_at = $8, model_id = $9, failure = $10, timings = $11, transitions = $12, last_event = $13,
-         lease_token = $14, lease_expires_at = $15
-     WHERE id = $16";
+         lease_token = $14, lease_expires_at = $15, checkpoint_sha256 = $16, checkpoint_epochs = $17, checkpoint_at = $18
+     WHERE id = $19";
 
 /// A job and what its record does not show.
 pub(super) struct Held {
@@ -83,6 +83,7 @@ impl Held {
         }
         if status.is_terminal() {
             self.job.finished_at = Some(self.at);
+            self.job.checkpoint = None;
         }
         self.job.transitions.push(Transition { status, at: self.at });
         let told = status_event(&self.job);
@@ -145,6 +146,9 @@ impl Held {
             .bind(self.last_event)
             .bind(self.lease.map(|lease| lease.token.to_string()))
             .bind(self.lease.map(|lease| lease.expires_at.as_micros()))
+            .bind(job.checkpoint.as_ref().map(|checkpoint| checkpoint.sha256.clone()))
+            .bind(job.checkpoint.as_ref().map(|checkpoint| stored(checkpoint.epochs)))
+            .bind(job.checkpoint.as_ref().map(|checkpoint| checkpoint.at.as_micros()))
             .bind(job.id.to_string())
             .execute(&mut **transaction)
             .await?;

@@ -4,9 +4,10 @@ use serde_json::json;
 use sqlx::{Any, Transaction};
 
 use super::held::Held;
+use super::queue::forget_epochs;
 use super::types::{Beat, EventKind, Finish, Heartbeat, News, Written};
 use crate::ml::observe::EpochLog;
-use crate::records::{Failure, JobId, JobStatus, Lease, PhaseSeconds};
+use crate::records::{Failure, JobCheckpoint, JobId, JobStatus, Lease, PhaseSeconds};
 use crate::store::alarm::Bell;
 use crate::store::models::{self, NewModel};
 use crate::store::row::{stored, to_json};
@@ -34,6 +35,23 @@ impl Store {
         held.save(&mut transaction).await?;
         self.commit(transaction, &[Bell::Jobs]).await?;
         Ok(Heartbeat::Held { lease, cancel_requested })
+    }
+
+    /// Has the next attempt go on from a checkpoint, which must be stored, with so many epochs of the learning curves.
+    /// What it went on from before is then named by this job no more; see [`Store::drop_blob`].
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::BlobMissing`] if the checkpoint is not there.
+    pub async fn keep_checkpoint(&self, lease: &Lease, sha256: &str, epochs: u64) -> Result<Written> {
+        let mut transaction = self.write().await?;
+        let Some(mut held) = Held::lock_leased(self, &mut transaction, lease).await? else {
+            return Ok(Written::LostLease);
+        };
+        self.hold_blob(&mut transaction, sha256).await?;
+        held.job.checkpoint = Some(JobCheckpoint { sha256: sha256.to_owned(), epochs, at: self.clock().now() });
+        held.save(&mut transaction).await?;
+        self.commit(transaction, &[Bell::Jobs]).await?;
+        Ok(Written::Done)
     }
 
     /// Ends the job with a model: its version, its row and the job's status in one transaction. The artifact must
@@ -122,6 +140,10 @@ impl Store {
             News::Phase(phase) => {
                 held.job.phase = Some(*phase);
                 held.tell(EventKind::Phase, json!({ "phase": phase, "attempt": held.job.attempt }));
+            }
+            News::Anew => {
+                held.job.checkpoint = None;
+                forget_epochs(transaction, held.job.id, 0).await?;
             }
             News::Epoch(log) => {
                 if insert_epoch(transaction, held.job.id, log).await? {

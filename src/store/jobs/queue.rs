@@ -76,7 +76,8 @@ impl Store {
         held.job.phase = None;
         held.job.timings.clear();
         held.become_status(JobStatus::Running)?;
-        forget_epochs(&mut transaction, id).await?;
+        let kept = held.job.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epochs);
+        forget_epochs(&mut transaction, id, kept).await?;
         let job = held.save(&mut transaction).await?;
         self.commit(transaction, &[Bell::Jobs]).await?;
         Ok(Some((job, lease)))
@@ -194,6 +195,7 @@ impl NewJob {
             failure: None,
             timings: Vec::new(),
             transitions: vec![Transition { status: JobStatus::Queued, at: now }],
+            checkpoint: None,
         }
     }
 }
@@ -221,8 +223,12 @@ async fn insert(transaction: &mut Transaction<'static, Any>, job: &JobRecord) ->
     Ok(())
 }
 
-/// The curves are those of one attempt.
-async fn forget_epochs(transaction: &mut Transaction<'static, Any>, id: JobId) -> Result<()> {
-    sqlx::query("DELETE FROM job_epochs WHERE job_id = $1").bind(id.to_string()).execute(&mut **transaction).await?;
+/// The curves are those of one attempt, and of the checkpoint that it goes on from.
+pub(super) async fn forget_epochs(transaction: &mut Transaction<'static, Any>, id: JobId, kept: u64) -> Result<()> {
+    sqlx::query("DELETE FROM job_epochs WHERE job_id = $1 AND epoch > $2")
+        .bind(id.to_string())
+        .bind(stored(kept))
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }

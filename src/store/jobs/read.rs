@@ -13,7 +13,7 @@ impl Store {
         let row: Option<JobRow> = sqlx::query_as(
             "SELECT id, job_type, status, phase, progress, attempt, max_attempts, created_at, available_at, started_at,
                     finished_at, cancel_requested_at, dataset_id, model_id, config, failure, timings, transitions,
-                    last_event, lease_token, lease_expires_at
+                    last_event, lease_token, lease_expires_at, checkpoint_sha256, checkpoint_epochs, checkpoint_at
              FROM jobs WHERE id = $1",
         )
         .bind(id.to_string())
@@ -30,7 +30,7 @@ impl Store {
         let rows: Vec<JobRow> = sqlx::query_as(
             "SELECT id, job_type, status, phase, progress, attempt, max_attempts, created_at, available_at, started_at,
                     finished_at, cancel_requested_at, dataset_id, model_id, config, failure, timings, transitions,
-                    last_event, lease_token, lease_expires_at
+                    last_event, lease_token, lease_expires_at, checkpoint_sha256, checkpoint_epochs, checkpoint_at
              FROM jobs
              WHERE ($1 IS NULL OR status = $2) AND ($3 IS NULL OR dataset_id = $4) AND ($5 IS NULL OR job_type = $6)
                AND ($7 IS NULL OR id < $8)

@@ -1,7 +1,7 @@
 //! A row of `jobs` as it is stored.
 
 use crate::clock::Timestamp;
-use crate::records::{JobRecord, Lease};
+use crate::records::{JobCheckpoint, JobRecord, Lease};
 use crate::store::row::{Place, columns};
 use crate::store::{Result, StoreError};
 
@@ -28,12 +28,25 @@ columns! {
         pub(super) last_event: i64,
         lease_token: Option<String>,
         lease_expires_at: Option<i64>,
+        checkpoint_sha256: Option<String>,
+        checkpoint_epochs: Option<i64>,
+        checkpoint_at: Option<i64>,
     }
 }
 
 impl JobRow {
     fn place(&self) -> Place<'_> {
         Place { table: "jobs", id: &self.id }
+    }
+
+    fn checkpoint(&self) -> Result<Option<JobCheckpoint>> {
+        let (Some(sha256), Some(epochs), Some(at)) =
+            (&self.checkpoint_sha256, self.checkpoint_epochs, self.checkpoint_at)
+        else {
+            return Ok(None);
+        };
+        let epochs = self.place().number("checkpoint_epochs", epochs)?;
+        Ok(Some(JobCheckpoint { sha256: sha256.clone(), epochs, at: Timestamp::from_micros(at) }))
     }
 
     /// Who holds the job.
@@ -69,6 +82,7 @@ impl TryFrom<JobRow> for JobRecord {
             failure: row.failure.as_deref().map(|failure| place.json("failure", failure)).transpose()?,
             timings: place.json("timings", &row.timings)?,
             transitions: place.json("transitions", &row.transitions)?,
+            checkpoint: row.checkpoint()?,
         })
     }
 }

@@ -42,7 +42,7 @@ pub struct JobFilter {
 pub struct Beat {
     /// 0..=1 over the whole job. What is shown never falls.
     pub progress: f64,
-    /// Phases entered and epochs ended since the last beat that was held, in their order.
+    /// Phases entered, epochs ended and beginnings anew since the last beat that was held, in their order.
     pub news: Vec<News>,
     /// All phases of this attempt that have ended.
     pub timings: Vec<PhaseSeconds>,
@@ -52,6 +52,8 @@ pub struct Beat {
 pub enum News {
     Phase(Phase),
     Epoch(Box<EpochLog>),
+    /// The checkpoint was of no use: training began anew, and the curves with it.
+    Anew,
 }
 
 /// What a worker hears when it tells.

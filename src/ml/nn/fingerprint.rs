@@ -1,0 +1,56 @@
+//! What a training task is, as a hash: two tasks with the same one train the same network, bit for bit.
+
+use sha2::{Digest, Sha256};
+
+use super::trainer::MlpTask;
+use crate::ml::kernel::level;
+
+/// Values that are hashed at a time.
+const BLOCK: usize = 4096;
+
+/// A SHA-256 over the configuration, the rows as they are trained on and scored, the program's version and the
+/// instructions that its loops are compiled for, which round differently.
+pub(super) fn fingerprint(task: &MlpTask<'_>) -> String {
+    // Taken apart whole, so that nothing that is added to a task is forgotten here.
+    let MlpTask {
+        train,
+        validation,
+        model,
+        loss,
+        class_weights,
+        regularization,
+        optimizer,
+        training,
+        augment,
+        noise_scale,
+        minority_is_positive,
+        correction,
+        seed,
+    } = task;
+    let mut hash = Sha256::new();
+    let program = (env!("CARGO_PKG_VERSION"), level());
+    let learner = (model, loss, class_weights, regularization, optimizer, training);
+    let rows = (augment, noise_scale, minority_is_positive, correction, seed);
+    // Debug output tells every two numbers apart.
+    hash.update(format!("{program:?} {learner:?} {rows:?} {:?}", (train.features.dim(), validation.features().dim())));
+    numbers(&mut hash, train.features.iter().map(|value| value.to_bits()));
+    numbers(&mut hash, train.labels.iter().map(|&label| u64::from(label)));
+    if let Some(weights) = &train.weights {
+        numbers(&mut hash, weights.iter().map(|weight| u64::from(weight.to_bits())));
+    }
+    numbers(&mut hash, validation.features().iter().map(|value| value.to_bits()));
+    numbers(&mut hash, validation.labels().iter().map(|&label| u64::from(label)));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn numbers(hash: &mut Sha256, values: impl Iterator<Item = u64>) {
+    let mut block = Vec::with_capacity(BLOCK * 8);
+    for value in values {
+        block.extend(value.to_le_bytes());
+        if block.len() == BLOCK * 8 {
+            hash.update(&block);
+            block.clear();
+        }
+    }
+    hash.update(&block);
+}
