@@ -15,8 +15,9 @@ use crate::ml::config::{ModelConfig, Regularization, TrainConfig};
 use crate::ml::labels::{ClassCounts, ClassNames, ClassWeights};
 use crate::ml::logistic::{self, LogisticError, LogisticTask};
 use crate::ml::metrics::StrengthSearch;
+use crate::ml::nn::CheckpointError;
 use crate::ml::nn::loss::mean_loss;
-use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver};
+use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
 use crate::ml::pipeline::TrainError;
 use crate::ml::seed::Seed;
 use crate::ml::sets::TrainSet;
@@ -175,5 +176,17 @@ impl TrainObserver for Part<'_> {
 
     fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
         self.observer.epoch(log)
+    }
+
+    fn checkpoint(&mut self, epochs: usize, write: &mut WriteCheckpoint<'_>) {
+        self.observer.checkpoint(epochs, write);
+    }
+
+    fn earlier_checkpoint(&mut self) -> Option<Vec<u8>> {
+        self.observer.earlier_checkpoint()
+    }
+
+    fn resumed(&mut self, outcome: Result<(), CheckpointError>) {
+        self.observer.resumed(outcome);
     }
 }
