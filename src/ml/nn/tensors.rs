@@ -98,7 +98,7 @@ fn write(place: &TensorPlace, from: &[f32]) -> (String, Vec<usize>, Vec<f32>) {
     (place.name.clone(), stored_shape(place), values)
 }
 
-/// The reverse of [`write`], for values whose number was checked.
+/// The reverse of [`write()`], for values whose number was checked.
 fn fill(place: &TensorPlace, values: &[f32], to: &mut [f32]) {
     let stride = stride(place.columns);
     let rows = if is_output(place) { 1 } else { place.rows };
