@@ -17,12 +17,19 @@ pub(super) struct Disk {
     root: PathBuf,
     /// Blobs whose bytes have been read and hashed: they never change.
     verified: BTreeSet<PathBuf>,
+    /// Those of them that are checkpoints of training, which go as soon as a later one or the model is there.
+    checkpoints: BTreeSet<PathBuf>,
     staged: BTreeSet<PathBuf>,
 }
 
 impl Disk {
     pub(super) fn new(data_dir: &Path) -> Self {
-        Self { root: data_dir.join("blobs"), verified: BTreeSet::new(), staged: BTreeSet::new() }
+        Self {
+            root: data_dir.join("blobs"),
+            verified: BTreeSet::new(),
+            checkpoints: BTreeSet::new(),
+            staged: BTreeSet::new(),
+        }
     }
 
     /// Every blob is whole and named by its hash; what is not whole is in the staging directory. Answers how many
@@ -32,11 +39,14 @@ impl Disk {
         assert_eq!(parts, BTreeSet::from(["blobs", "staging"].map(|part| self.root.join(part))));
         for blob in self.blobs() {
             if !self.verified.contains(&blob) {
-                verify(&blob);
+                if verify(&blob) {
+                    self.checkpoints.insert(blob.clone());
+                }
                 self.verified.insert(blob);
             }
         }
-        assert!(self.verified.iter().all(|blob| blob.exists()), "a blob went away though none is old");
+        let kept = self.verified.difference(&self.checkpoints);
+        assert!(kept.into_iter().all(|blob| blob.exists()), "a blob went away though none is old");
         let staged: BTreeSet<PathBuf> = entries(&self.root.join("staging")).into_iter().collect();
         let new = staged.difference(&self.staged).count();
         self.staged = staged;
@@ -75,11 +85,14 @@ impl Disk {
     }
 }
 
-fn verify(blob: &Path) {
-    let name = file_name(blob);
-    let found = hex(&Sha256::digest(fs::read(blob).unwrap()));
-    assert_eq!(name, found, "the bytes of a blob are not those of its name");
+/// Whether the blob, whose bytes are those of its name, is a checkpoint.
+fn verify(blob: &Path) -> bool {
+    let (name, bytes) = (file_name(blob), fs::read(blob).unwrap());
+    assert_eq!(name, hex(&Sha256::digest(&bytes)), "the bytes of a blob are not those of its name");
     assert_eq!(file_name(blob.parent().unwrap()), name[..2]);
+    // A checkpoint names itself in its header, which comes first.
+    let head = &bytes[..bytes.len().min(4_096)];
+    head.windows(19).any(|window| window == b"evenkeel_checkpoint")
 }
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
