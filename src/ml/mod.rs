@@ -2,7 +2,7 @@
 //! the time, and all chance comes in as a [`seed::Seed`].
 //!
 //! The order of the modules is the order of dependence:
-//! - [`seed`], [`json`], [`table`], [`labels`]: what comes in.
+//! - [`seed`], [`json`], [`table`], [`labels`], [`logit`]: what comes in.
 //! - [`config`]: a checked job configuration; the only place that knows a default.
 //! - [`sets`], [`split`]: rows that may be learnt from ([`sets::TrainSet`]) and rows that may only be scored
 //!   ([`sets::EvalSet`]).
@@ -19,6 +19,7 @@ pub mod json;
 pub mod kernel;
 pub mod labels;
 pub mod logistic;
+pub mod logit;
 pub mod metrics;
 pub mod model;
 pub mod neighbours;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sigmoid;
 use crate::ml::config::Loss;
 use crate::ml::labels::ClassCounts;
+use crate::ml::logit::{sigmoid, softplus};
 
 /// Logits beyond this are as good as certain; their exponentials still are numbers.
 const CERTAIN: f64 = 300.0;
@@ -71,7 +71,6 @@ impl LossInverse {
 
 /// `ln φ(σ(z))`, from `φ(v) = (1 - v)^(γ - 1) ((1 - v)/v - γ ln v)`.
 fn log_phi(logit: f64, gamma: f64) -> f64 {
-    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
     -(gamma - 1.0) * softplus(logit) + ((-logit).exp() + gamma * softplus(-logit)).ln()
 }
 

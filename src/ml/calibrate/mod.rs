@@ -10,6 +10,8 @@ pub use prior::{PriorError, PriorShift};
 
 use serde::{Deserialize, Serialize};
 
+use super::logit::sigmoid;
+
 /// Turns a model's logits into probabilities of the positive class. Part of the stored model. Every calibrator
 /// is a rising function of the logit, so that no ranking metric changes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -52,12 +54,6 @@ impl Calibrator {
     pub fn probabilities(&self, logits: &[f64]) -> Vec<f64> {
         logits.iter().map(|&logit| self.probability(logit)).collect()
     }
-}
-
-/// Written so that the exponential never overflows and small probabilities keep all their digits.
-fn sigmoid(logit: f64) -> f64 {
-    let small = (-logit.abs()).exp();
-    if logit >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Platt scaling: a logistic regression on the logit alone (Platt 1999), for what has no exact correction.
 
-use super::{Calibrator, sigmoid};
+use super::Calibrator;
+use crate::ml::logit::{sigmoid, softplus};
 
 /// Newton steps; the problem is convex in two numbers and takes about ten.
 const MAX_STEPS: usize = 100;
@@ -71,7 +72,7 @@ fn minimize(rows: &[(f64, f64)], start: [f64; 2]) -> [f64; 2] {
 fn loss(rows: &[(f64, f64)], [slope, intercept]: [f64; 2]) -> f64 {
     let of_row = |&(z, target): &(f64, f64)| {
         let logit = slope * z + intercept;
-        logit.max(0.0) + (-logit.abs()).exp().ln_1p() - target * logit
+        softplus(logit) - target * logit
     };
     rows.iter().map(of_row).sum()
 }

@@ -1,11 +1,11 @@
 //! What a network is worth on the validation rows after each epoch: one sort, one pass.
 
 use super::layout::Layout;
-use super::loss::sigmoid;
 use super::network::Network;
 use crate::ml::calibrate::Calibrator;
 use crate::ml::config::Monitor;
 use crate::ml::kernel::{cross_entropy, l1_and_squares, stride};
+use crate::ml::logit::sigmoid;
 use crate::ml::observe::LayerLog;
 
 /// The validation rows as scored after an epoch.

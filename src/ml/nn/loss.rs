@@ -3,6 +3,7 @@
 use crate::ml::config::Loss;
 use crate::ml::kernel::cross_entropy;
 use crate::ml::labels::{ClassCounts, ClassWeights};
+use crate::ml::logit::{sigmoid, softplus};
 
 /// The loss of one batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,23 +19,6 @@ pub struct BatchLoss {
 /// probability that would have to be clipped.
 pub fn binary_cross_entropy(logit: f64, positive: bool) -> f64 {
     softplus(if positive { -logit } else { logit })
-}
-
-/// The probability `1 / (1 + e^-z)`, without overflow.
-pub fn sigmoid(logit: f64) -> f64 {
-    if logit >= 0.0 {
-        1.0 / (1.0 + (-logit).exp())
-    } else {
-        let odds = logit.exp();
-        odds / (1.0 + odds)
-    }
-}
-
-/// `ln(1 + e^x)`.
-fn softplus(x: f64) -> f64 {
-    // `f64::max` would return 0 for a NaN and hide it.
-    let ramp = if x <= 0.0 { 0.0 } else { x };
-    ramp + (-x.abs()).exp().ln_1p()
 }
 
 /// A loss with everything fixed that does not change from batch to batch.
