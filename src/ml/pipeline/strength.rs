@@ -8,18 +8,17 @@ use std::ops::ControlFlow;
 
 use ndarray::Axis;
 
-use super::{class_weights, noise_scale, resample_all};
+use super::fit::{Lesson, Prepared};
+use super::learner::class_weights;
 use crate::ml::augment;
-use crate::ml::calibrate::PriorShift;
 use crate::ml::config::{ModelConfig, Regularization, TrainConfig};
-use crate::ml::labels::{ClassCounts, ClassNames, ClassWeights};
+use crate::ml::labels::{ClassCounts, ClassWeights};
 use crate::ml::logistic::{self, LogisticError, LogisticTask};
 use crate::ml::metrics::StrengthSearch;
 use crate::ml::nn::CheckpointError;
 use crate::ml::nn::loss::mean_loss;
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
 use crate::ml::pipeline::TrainError;
-use crate::ml::seed::Seed;
 use crate::ml::sets::TrainSet;
 use crate::ml::split::stratified_folds;
 
@@ -30,11 +29,9 @@ const SEARCH_SHARE: f64 = 0.95;
 
 /// What a search is made on.
 pub(super) struct Search<'a> {
-    pub(super) config: &'a TrainConfig,
-    pub(super) classes: &'a ClassNames,
+    pub(super) lesson: Lesson<'a>,
     /// Which columns noise may touch.
     pub(super) noise_columns: &'a [bool],
-    pub(super) seed: Seed,
 }
 
 /// The penalty to train with.
@@ -57,8 +54,9 @@ impl Search<'_> {
         train: Option<TrainSet>,
         observer: &'o mut dyn TrainObserver,
     ) -> Result<Searched<'o>, TrainError> {
-        let penalty = self.config.regularization.penalty.clone();
-        let (Some(train), ModelConfig::Logistic { tolerance, max_iterations }) = (train, &self.config.model) else {
+        let penalty = self.lesson.config.regularization.penalty.clone();
+        let (Some(train), ModelConfig::Logistic { tolerance, max_iterations }) = (train, &self.lesson.config.model)
+        else {
             return Ok(Searched { penalty, search: None, rest: Part { observer, before: 0.0, share: 1.0 } });
         };
         let folds = Folds { search: self, train: &train, tolerance: *tolerance, max_iterations: *max_iterations };
@@ -79,7 +77,7 @@ struct Folds<'a> {
 impl Folds<'_> {
     /// Tries a falling series of strengths on every fold and takes the one with the least loss on the rows left out.
     fn search(&self, observer: &mut dyn TrainObserver) -> Result<StrengthSearch, TrainError> {
-        let Search { config, classes, seed, .. } = *self.search;
+        let Lesson { config, classes, seed } = self.search.lesson;
         let folds = TrainConfig::STRENGTH_FOLDS;
         let counts = self.train.class_counts();
         if counts.positive.min(counts.negative) < folds {
@@ -116,22 +114,17 @@ impl Folds<'_> {
         strengths: &[f64],
         observer: &mut dyn TrainObserver,
     ) -> Result<Vec<f64>, TrainError> {
-        let Search { config, classes, noise_columns, .. } = *self.search;
-        let natural = self.rows(kept);
-        let counts = natural.class_counts();
-        let noise_scale = noise_scale(&natural.features, noise_columns);
-        let seed = self.search.seed.derive(&format!("strength fold {fold}"));
-        let train = resample_all(&config.resample, natural, seed, &mut Vec::new(), observer)?;
-        let weights = class_weights(config, classes, train.class_counts());
-        // The rows held out are scored at their own prevalence.
-        let shift = PriorShift::between(counts, train.class_counts(), weights)?;
-        let minority_is_positive = counts.minority_is_positive();
-        let noise_seed = seed.derive("augment");
-        let train = augment::apply_once(train, &config.augment, &noise_scale, minority_is_positive, noise_seed);
+        let Search { lesson, noise_columns } = *self.search;
+        let lesson = Lesson { seed: lesson.seed.derive(&format!("strength fold {fold}")), ..lesson };
+        let Prepared { set, weights, correction, noise_scale, minority_is_positive, .. } =
+            lesson.prepare(self.rows(kept), noise_columns, observer)?;
+        let noise_seed = lesson.seed.derive("augment");
+        let train = augment::apply_once(set, &lesson.config.augment, &noise_scale, minority_is_positive, noise_seed);
         let fits = logistic::fit_path(&self.task(&train, weights), strengths, &mut |fraction| observer.step(fraction))?;
+        // The rows held out are scored at their own prevalence.
         let held_out = self.rows(held_out);
         let loss = |fit: &logistic::PathFit| {
-            let logits = fit.model.logits(&held_out.features).into_iter().map(|logit| logit - shift.log_odds);
+            let logits = fit.model.logits(&held_out.features).into_iter().map(|logit| correction.natural(logit));
             mean_loss(&logits.collect::<Vec<f64>>(), &held_out.labels).unwrap_or(f64::NAN)
         };
         Ok(fits.iter().map(loss).collect())
@@ -144,7 +137,7 @@ impl Folds<'_> {
     }
 
     fn task<'t>(&self, train: &'t TrainSet, class_weights: ClassWeights) -> LogisticTask<'t> {
-        let Regularization { l1, l2 } = self.search.config.regularization.penalty;
+        let Regularization { l1, l2 } = self.search.lesson.config.regularization.penalty;
         LogisticTask {
             features: train.features.view(),
             labels: &train.labels,

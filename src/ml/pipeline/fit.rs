@@ -1,0 +1,152 @@
+//! Learning from some rows: the steps between the split and the evaluation, for whoever has rows to learn from.
+//!
+//! A job does them once, cross-validation once in every fold, and the search for a strength does the inner part of
+//! them. Nothing here sees a row that is evaluated later.
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array2, Axis};
+
+use super::StageCounts;
+use super::error::TrainError;
+use super::learner::{Fitted, Learner, class_weights, learnt_counts};
+use super::rows::Part;
+use super::strength::{Search, Searched};
+use crate::ml::calibrate::{Calibrator, LossInverse, PriorShift};
+use crate::ml::config::{ResampleStep, Strength, TrainConfig};
+use crate::ml::labels::{ClassNames, ClassWeights};
+use crate::ml::metrics::StrengthSearch;
+use crate::ml::observe::{Phase, TrainObserver};
+use crate::ml::preprocess::{self, FittedPreprocessor};
+use crate::ml::resample;
+use crate::ml::seed::Seed;
+use crate::ml::sets::{EvalSet, TrainSet};
+
+/// How to learn; the rows come with each call.
+#[derive(Clone, Copy)]
+pub(super) struct Lesson<'a> {
+    pub(super) config: &'a TrainConfig,
+    pub(super) classes: &'a ClassNames,
+    /// Of everything that is drawn on the way.
+    pub(super) seed: Seed,
+}
+
+/// What was learnt. Calibration and threshold come after it.
+pub(super) struct Learnt {
+    pub(super) preprocessor: FittedPreprocessor,
+    pub(super) fitted: Fitted,
+    /// From logits to log-odds at the prevalence of the training rows, as far as that is known without any other rows.
+    pub(super) correction: Calibrator,
+    /// The training rows after each resampling step.
+    pub(super) resampled: Vec<StageCounts>,
+    pub(super) strength_search: Option<StrengthSearch>,
+    /// Preprocessed.
+    pub(super) validation: EvalSet,
+}
+
+/// Training rows as they are learnt from.
+pub(super) struct Prepared {
+    pub(super) set: TrainSet,
+    pub(super) weights: ClassWeights,
+    pub(super) correction: Calibrator,
+    pub(super) noise_scale: Vec<f64>,
+    pub(super) minority_is_positive: bool,
+    pub(super) resampled: Vec<StageCounts>,
+}
+
+impl Lesson<'_> {
+    /// Fits the preprocessing to `train`, resamples it, and trains. `validation` serves the learning curve and early
+    /// stopping and nothing else.
+    ///
+    /// # Errors
+    /// If the rows do not allow what the configuration asks for, if training diverges, or if the observer stops it.
+    pub(super) fn learn(
+        self,
+        train: Part,
+        validation: Part,
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Learnt, TrainError> {
+        enter(observer, Phase::Preprocessing)?;
+        let preprocessor = preprocess::fit(&train.features, &self.config.preprocess)?;
+        let train = train.into_train_set(&preprocessor)?;
+        let validation = validation.into_eval_set(&preprocessor)?;
+        let noise_columns = preprocessor.noise_columns();
+        let searched = self.config.regularization.strength.map(|Strength::Auto| train.clone());
+
+        enter(observer, Phase::Resampling)?;
+        let prepared = self.prepare(train, &noise_columns, observer)?;
+
+        enter(observer, Phase::Training)?;
+        let search = Search { lesson: self, noise_columns: &noise_columns };
+        let Searched { penalty, search: strength_search, mut rest } = search.run(searched, observer)?;
+        let Prepared { set, weights, correction, noise_scale, minority_is_positive, resampled } = prepared;
+        let Lesson { config, seed, .. } = self;
+        let noise_scale = &noise_scale;
+        let learner = Learner { config, weights, penalty, correction, noise_scale, minority_is_positive, seed };
+        let fitted = learner.fit(set, &validation, &mut rest)?;
+        Ok(Learnt { preprocessor, fitted, correction, resampled, strength_search, validation })
+    }
+
+    /// Resamples preprocessed training rows, weighs their classes, and works out what both do to the log-odds.
+    ///
+    /// # Errors
+    /// If a step cannot be applied, a class is gone after it, or the observer stops it.
+    pub(super) fn prepare(
+        self,
+        train: TrainSet,
+        noise_columns: &[bool],
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Prepared, TrainError> {
+        let Lesson { config, classes, seed } = self;
+        let natural = train.class_counts();
+        let noise_scale = noise_scale(&train.features, noise_columns);
+        let mut resampled = Vec::new();
+        let set = resample_all(&config.resample, train, seed, &mut resampled, observer)?;
+        let learnt = learnt_counts(config, set.class_counts());
+        let weights = class_weights(config, classes, learnt);
+        let shift = PriorShift::between(natural, learnt, weights)?;
+        // A loss without an inverse leaves at least the shift of the prior to be undone.
+        let inverse = LossInverse::of(&config.loss, learnt).unwrap_or(LossInverse::Identity);
+        let correction = Calibrator::Prior { inverse, log_odds: shift.log_odds };
+        let minority_is_positive = natural.minority_is_positive();
+        Ok(Prepared { set, weights, correction, noise_scale, minority_is_positive, resampled })
+    }
+}
+
+pub(super) fn enter(observer: &mut dyn TrainObserver, phase: Phase) -> Result<(), TrainError> {
+    match observer.phase(phase) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(stop) => Err(TrainError::Stopped(stop)),
+    }
+}
+
+/// The standard deviation of each column that noise may touch over the training rows, 0 for the others.
+fn noise_scale(features: &Array2<f64>, noise_columns: &[bool]) -> Vec<f64> {
+    features
+        .axis_iter(Axis(1))
+        .zip(noise_columns)
+        .map(|(column, &numeric)| if numeric { column.std(0.0) } else { 0.0 })
+        .collect()
+}
+
+fn resample_all(
+    steps: &[ResampleStep],
+    mut set: TrainSet,
+    seed: Seed,
+    class_counts: &mut Vec<StageCounts>,
+    observer: &mut dyn TrainObserver,
+) -> Result<TrainSet, TrainError> {
+    for (index, step) in steps.iter().enumerate() {
+        let step_seed = step.seed.map_or_else(|| seed.derive(&format!("resample-{index}")), Seed);
+        let share = |fraction: f64| (index as f64 + fraction) / steps.len() as f64;
+        let resampled = resample::apply(index, step, set, step_seed, &mut |done| observer.step(share(done)))
+            .map_err(|source| TrainError::resample(index, step.method.name(), source))?;
+        set = resampled.set;
+        class_counts.push(StageCounts { stage: step.method.name().to_owned(), counts: set.class_counts() });
+    }
+    let counts = set.class_counts();
+    if counts.positive == 0 || counts.negative == 0 {
+        return Err(TrainError::ClassVanished { positive: counts.positive, negative: counts.negative });
+    }
+    Ok(set)
+}
