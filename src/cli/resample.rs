@@ -58,11 +58,12 @@ fn resample_file(args: &ResampleArgs) -> Result<(), CliError> {
     let mut set = TrainSet::new(features, target.labels);
     for (index, step) in steps.iter().enumerate() {
         let seed = step.seed.map_or_else(|| Seed(args.seed).derive(&format!("resample-{index}")), Seed);
-        set = resample::apply(index, step, set, seed, &mut |_| ControlFlow::Continue(()))
-            .map_err(|error| CliError::work(format!("step {index} ({})", step.method.name()), error))?
-            .set;
+        let resampled = resample::apply(index, step, set, seed, &mut |_| ControlFlow::Continue(()))
+            .map_err(|error| CliError::work(format!("step {index} ({})", step.method.name()), error))?;
+        set = resampled.set;
         let counts = set.class_counts();
         println!("{:<20} {} positive, {} negative", step.method.name(), counts.positive, counts.negative);
+        resampled.notes.iter().for_each(|note| println!("{:<20} {note}", ""));
     }
     write_csv(args, &names, &set, &target.classes)
 }

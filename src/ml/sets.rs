@@ -3,6 +3,8 @@
 //! Resampling and augmentation take a [`TrainSet`] and nothing else; metrics, calibration and thresholds take
 //! an [`EvalSet`] and nothing else. A program that resamples evaluation rows does not compile.
 
+use std::ops::Range;
+
 use ndarray::Array2;
 
 use super::labels::ClassCounts;
@@ -18,6 +20,46 @@ pub enum Origin {
     Synthetic { step: usize, parents: [usize; 2] },
 }
 
+/// What the feature columns mean, as far as making new rows must know it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FeatureKinds {
+    /// Neighbouring columns that say one thing together, such as the one-hot columns of one column of categories.
+    /// Their values belong together and are never computed. Ascending, without overlap; all others are numbers.
+    pub categories: Vec<Range<usize>>,
+    /// Columns of numbers that were whole in all training rows, ascending.
+    pub whole: Vec<WholeColumn>,
+}
+
+/// A column whose values are `(whole number - center) / spread`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WholeColumn {
+    pub column: usize,
+    pub center: f64,
+    /// Positive.
+    pub spread: f64,
+}
+
+impl WholeColumn {
+    /// Moves a value to the nearest one that a whole number has.
+    pub fn round(&self, value: &mut f64) {
+        *value = ((*value * self.spread + self.center).round() - self.center) / self.spread;
+    }
+}
+
+impl FeatureKinds {
+    /// The columns that are numbers, of `columns` in all.
+    pub fn numeric_columns(&self, columns: usize) -> Vec<usize> {
+        let mut numeric = Vec::with_capacity(columns);
+        let mut start = 0;
+        for group in &self.categories {
+            numeric.extend(start..group.start.min(columns));
+            start = group.end;
+        }
+        numeric.extend(start..columns);
+        numeric
+    }
+}
+
 /// Rows that may be resampled, augmented and learnt from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSet {
@@ -29,14 +71,15 @@ pub struct TrainSet {
     pub origins: Vec<Origin>,
     /// How much each row counts in the loss; `None`: all the same. A set that is resampled has none.
     pub weights: Option<Vec<f32>>,
+    pub kinds: FeatureKinds,
 }
 
 impl TrainSet {
-    /// The training part as it was split off: every row its own origin.
+    /// The training part as it was split off: every row its own origin, every feature a number.
     pub fn new(features: Array2<f64>, labels: Vec<bool>) -> Self {
         debug_assert_eq!(features.nrows(), labels.len());
         let origins = (0..labels.len()).map(Origin::Row).collect();
-        Self { features, labels, origins, weights: None }
+        Self { features, labels, origins, weights: None, kinds: FeatureKinds::default() }
     }
 
     pub fn rows(&self) -> usize {
@@ -54,6 +97,7 @@ impl TrainSet {
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
             origins: rows.iter().map(|&row| self.origins[row]).collect(),
             weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect()),
+            kinds: self.kinds.clone(),
         }
     }
 }

@@ -300,3 +300,23 @@ proptest! {
         prop_assert_eq!(back, fitted);
     }
 }
+
+#[test]
+fn columns_of_one_category_belong_together_and_whole_numbers_are_known() {
+    let table = Table::new(vec![
+        numeric("age", &[30.0, 40.0, NAN, 50.0]),
+        letters("job", "abca"),
+        numeric("share", &[0.5, 1.0, 2.0, 3.0]),
+        flags("flag", "tf.."),
+    ])
+    .unwrap();
+    let fitted = fit(&table, &config()).unwrap();
+    let expected = ["age", "age_missing", "job=a", "job=b", "job=c", "share", "flag", "flag_missing"];
+    assert_eq!(fitted.feature_names(), expected);
+    let kinds = fitted.feature_kinds(&table);
+    assert_eq!(kinds.categories, [1..2, 2..5, 6..8]);
+    assert_eq!(kinds.numeric_columns(8), [0, 5]);
+    assert_eq!(kinds.whole.len(), 1);
+    assert_eq!((kinds.whole[0].column, kinds.whole[0].center), (0, 40.0));
+    assert!((kinds.whole[0].spread - 50_f64.sqrt()).abs() < 1e-12);
+}

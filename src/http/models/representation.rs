@@ -121,7 +121,8 @@ mod tests {
         assert_eq!(value["threshold"], json!({"rule": "max_f_beta", "beta": 1.0, "value": 0.31}));
         assert_eq!(value["features"][0]["type"], "numeric");
         assert_eq!(value["training"]["stopped_by"], "early_stopping");
-        assert_eq!(value["training"]["class_counts"][0], json!({"stage": "train", "positive": 30, "negative": 570}));
+        let counts = json!({"stage": "train", "positive": 30, "negative": 570, "notes": []});
+        assert_eq!(value["training"]["class_counts"][0], counts);
         assert_eq!(value["verdict"], "ok");
     }
 

@@ -36,6 +36,7 @@ pub(super) fn sample_model() -> ModelRecord {
             class_counts: vec![StageCounts {
                 stage: "train".to_owned(),
                 counts: ClassCounts { positive: 30, negative: 570 },
+                notes: Vec::new(),
             }],
             dropped_columns: Vec::new(),
             unlabelled_rows: 0,

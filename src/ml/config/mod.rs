@@ -9,12 +9,16 @@ mod learning;
 mod limits;
 mod penalty;
 mod reader;
+mod resampling;
+mod strategy;
 
 pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, label_text};
 pub use learning::*;
 pub use limits::ConfigLimits;
 pub use penalty::{Penalty, Regularization, Strength};
 pub use reader::{FieldError, ObjectReader, Range};
+pub use resampling::*;
+pub use strategy::{NamedStrategy, SamplingStrategy};
 
 use serde::{Deserialize, Serialize};
 
@@ -137,103 +141,6 @@ pub enum CategoricalImpute {
     Indicator,
     MostFrequent,
     Constant,
-}
-
-/// One resampling step. `seed` overrides the stream derived from the job's seed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResampleStep {
-    #[serde(flatten)]
-    pub method: ResampleMethod,
-    pub seed: Option<u64>,
-    /// `numpy` draws imbalanced-learn's rows for an integer `random_state` equal to `seed`.
-    pub rng: RngKind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RngKind {
-    Default,
-    Numpy,
-}
-
-/// Names and parameters are imbalanced-learn's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "snake_case")]
-pub enum ResampleMethod {
-    RandomOverSampler {
-        sampling_strategy: SamplingStrategy,
-        /// `null`: copies. A number: a smoothed bootstrap of that width (ROSE).
-        shrinkage: Option<f64>,
-    },
-    RandomUnderSampler {
-        sampling_strategy: SamplingStrategy,
-        replacement: bool,
-    },
-    Smote {
-        sampling_strategy: SamplingStrategy,
-        k_neighbors: usize,
-    },
-    TomekLinks {
-        sampling_strategy: SamplingStrategy,
-    },
-    SmoteTomek {
-        sampling_strategy: SamplingStrategy,
-        k_neighbors: usize,
-    },
-    NearMiss {
-        sampling_strategy: SamplingStrategy,
-        version: u8,
-        n_neighbors: usize,
-        n_neighbors_ver3: usize,
-    },
-}
-
-impl ResampleMethod {
-    /// The name in configurations and reports.
-    pub fn name(&self) -> &'static str {
-        match self {
-            ResampleMethod::RandomOverSampler { .. } => "random_over_sampler",
-            ResampleMethod::RandomUnderSampler { .. } => "random_under_sampler",
-            ResampleMethod::Smote { .. } => "smote",
-            ResampleMethod::TomekLinks { .. } => "tomek_links",
-            ResampleMethod::SmoteTomek { .. } => "smote_tomek",
-            ResampleMethod::NearMiss { .. } => "near_miss",
-        }
-    }
-
-    /// How many neighbours within the minority the method makes rows from, where it does.
-    pub fn neighbours(&self) -> Option<usize> {
-        match self {
-            ResampleMethod::Smote { k_neighbors, .. } | ResampleMethod::SmoteTomek { k_neighbors, .. } => {
-                Some(*k_neighbors)
-            }
-            ResampleMethod::RandomOverSampler { .. }
-            | ResampleMethod::RandomUnderSampler { .. }
-            | ResampleMethod::TomekLinks { .. }
-            | ResampleMethod::NearMiss { .. } => None,
-        }
-    }
-}
-
-/// How much to resample: a ratio minority/majority after the step, or a name.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SamplingStrategy {
-    Ratio(f64),
-    Named(NamedStrategy),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NamedStrategy {
-    Auto,
-    Minority,
-    Majority,
-    #[serde(rename = "not minority")]
-    NotMinority,
-    #[serde(rename = "not majority")]
-    NotMajority,
-    All,
 }
 
 /// One augmentation step.

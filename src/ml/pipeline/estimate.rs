@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ml::config::{
-    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, ResampleMethod, SamplingStrategy, Split, Strength, TrainConfig,
+    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, SamplingStrategy, Split, Strength, TrainConfig,
 };
 use crate::ml::nn::MAX_CHECKPOINT_BYTES;
 use crate::ml::table::ColumnType;
@@ -87,11 +87,9 @@ fn resampled_rows(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
     let train = facts.rows as f64 * share;
     let minority = facts.class_counts.values().min().copied().unwrap_or(0) as f64 * share;
     let majority = train - minority;
-    let grown = config.resample.iter().map(|step| match &step.method {
-        ResampleMethod::RandomOverSampler { sampling_strategy, .. }
-        | ResampleMethod::Smote { sampling_strategy, .. }
-        | ResampleMethod::SmoteTomek { sampling_strategy, .. } => majority + majority * ratio(*sampling_strategy),
-        _ => train,
+    let grown = config.resample.iter().map(|step| match step.method.adds_rows() {
+        true => majority + majority * ratio(step.sampling_strategy),
+        false => train,
     });
     grown.fold(train, f64::max) as u64
 }

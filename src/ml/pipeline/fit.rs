@@ -142,7 +142,8 @@ fn resample_all(
         let resampled = resample::apply(index, step, set, step_seed, &mut |done| observer.step(share(done)))
             .map_err(|source| TrainError::resample(index, step.method.name(), source))?;
         set = resampled.set;
-        class_counts.push(StageCounts { stage: step.method.name().to_owned(), counts: set.class_counts() });
+        let notes = resampled.notes.iter().map(ToString::to_string).collect();
+        class_counts.push(StageCounts { stage: step.method.name().to_owned(), counts: set.class_counts(), notes });
     }
     let counts = set.class_counts();
     if counts.positive == 0 || counts.negative == 0 {

@@ -69,6 +69,9 @@ pub struct StageCounts {
     pub stage: String,
     #[serde(flatten)]
     pub counts: ClassCounts,
+    /// Where a resampling step did something else than it was asked for.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Runs a training job from a table to an evaluated model.
@@ -146,7 +149,9 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
 }
 
 fn part_counts(train: &Part, validation: &Part, test: &Part) -> Vec<StageCounts> {
-    let counts =
-        |(stage, part): (&str, &Part)| StageCounts { stage: stage.to_owned(), counts: ClassCounts::of(&part.labels) };
+    let counts = |(stage, part): (&str, &Part)| {
+        let counts = ClassCounts::of(&part.labels);
+        StageCounts { stage: stage.to_owned(), counts, notes: Vec::new() }
+    };
     [("train", train), ("validation", validation), ("test", test)].map(counts).to_vec()
 }

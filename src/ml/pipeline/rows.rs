@@ -97,8 +97,9 @@ impl Part {
     /// # Errors
     /// If a column is not as it was when the preprocessor was fitted.
     pub(super) fn into_train_set(self, preprocessor: &FittedPreprocessor) -> Result<TrainSet, PreprocessError> {
+        let kinds = preprocessor.feature_kinds(&self.features);
         let set = TrainSet::new(preprocessor.transform(&self.features)?, self.labels);
-        Ok(TrainSet { weights: self.weights, ..set })
+        Ok(TrainSet { weights: self.weights, kinds, ..set })
     }
 
     /// # Errors

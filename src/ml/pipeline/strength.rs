@@ -133,7 +133,8 @@ impl Folds<'_> {
     /// Rows by their index, each its own origin.
     fn rows(&self, rows: &[usize]) -> TrainSet {
         let labels = rows.iter().map(|&row| self.train.labels[row]).collect();
-        TrainSet::new(self.train.features.select(Axis(0), rows), labels)
+        let set = TrainSet::new(self.train.features.select(Axis(0), rows), labels);
+        TrainSet { kinds: self.train.kinds.clone(), ..set }
     }
 
     fn task<'t>(&self, train: &'t TrainSet, class_weights: ClassWeights) -> LogisticTask<'t> {

@@ -9,6 +9,7 @@ mod boolean;
 mod category;
 mod describe;
 mod fit;
+mod kinds;
 mod numeric;
 mod transform;
 mod validate;

@@ -3,32 +3,65 @@
 //! [`apply`] takes a [`TrainSet`] and gives one back; evaluation rows have another type and cannot come here.
 //! Features are finite, as [`TrainSet`] promises, so that no method checks for NaN.
 //!
-//! Order of the rows: over-samplers keep all rows in their order and append the new ones; under-samplers give
-//! the negative rows, then the positive ones, each in the order in which they were drawn or ranked; cleaning
-//! keeps the order. Where imbalanced-learn sorts by label, negative comes before positive.
+//! **Order of the rows.** Over-samplers keep all rows in their order and append the new ones. Under-samplers, the
+//! methods that edit by neighbours, condensing and one-sided selection give the negative rows, then the positive ones,
+//! each in the order in which they were drawn, ranked or found. Tomek links and the neighbourhood cleaning rule keep
+//! the order. Where imbalanced-learn sorts by label, negative comes before positive.
 //!
-//! Where two distances are equal, neighbours are ordered by row index. imbalanced-learn's order is then an
-//! artefact of its heap, so that its rows are promised only for data without such ties.
+//! **Distances** are Euclidean over the features as they come: after preprocessing, so in units of each column's
+//! spread, and two categories of one column are √2 apart. Where two distances are equal, neighbours are ordered by row
+//! index. imbalanced-learn's order is then an artefact of its heap, so that its rows are promised only for data
+//! without such ties.
+//!
+//! **Categories** are never computed: a new row takes them whole from a row of its class, by a vote of neighbours where
+//! the method has neighbours.
+//!
+//! **Too few rows** for a number of neighbours give the largest number that works, and a [`Note`] says so.
 
+mod adasyn;
+mod borderline;
+mod categories;
+mod cluster_centroids;
+mod condensed;
 mod draws;
+mod edited;
+mod error;
+mod gaussian_noise;
+mod geometric_smote;
+mod grow;
+mod instance_hardness;
+mod kmeans;
+mod kmeans_smote;
+mod lines;
+mod mixup;
 mod near_miss;
+mod neighbourhood_cleaning;
 mod numpy_rng;
+mod one_sided;
 mod plan;
+mod polynom_fit;
+mod prowsyn;
 mod random_over;
 mod random_under;
+mod share;
 mod smote;
+mod smote_enn;
 mod smote_tomek;
+mod smoten;
+mod smotenc;
+mod support_vectors;
+mod svm_smote;
 mod tomek;
 
+pub use error::{Note, ResampleError};
 pub use plan::PlanError;
+pub use support_vectors::MAX_SVM_ROWS;
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array2, s};
-
 use self::draws::Draws;
 use self::plan::SamplingPlan;
-use super::config::{ResampleMethod, ResampleStep, SamplingStrategy};
+use super::config::{ResampleMethod, ResampleStep, RngKind};
 use super::neighbours::Progress;
 use super::observe::Stop;
 use super::seed::Seed;
@@ -43,6 +76,8 @@ pub struct Resampled {
     pub set: TrainSet,
     /// The rows that are no longer there, in their order before the step.
     pub removed: Vec<Removed>,
+    /// Where the step had to do something else than it was asked for.
+    pub notes: Vec<Note>,
 }
 
 /// A row that a step removed.
@@ -61,36 +96,16 @@ pub enum RemovalReason {
     TomekLink { other: Origin },
     /// An under-sampler did not draw it or ranked it too low.
     NotSelected,
-}
-
-/// Why a step could not be done.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ResampleError {
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error("the {class} class has {}; {parameter} must be at most {most}, found {found}", rows_text(*.rows))]
-    TooFewRows { class: &'static str, rows: usize, parameter: &'static str, most: usize, found: usize },
-    #[error("the minority class has 1 row; SMOTE needs at least 2 to draw between")]
-    OneMinorityRow,
-    #[error("resampling would leave {rows} rows; at most {most} are allowed")]
-    TooManyRows { rows: usize, most: usize },
-    #[error("near_miss has versions 1, 2 and 3, found {found}")]
-    UnknownVersion { found: u8 },
-    #[error("feature {column} is too large for a smoothed bootstrap: its noise is not finite")]
-    NoiseNotFinite { column: usize },
-    #[error(
-        "\"rng\": \"numpy\" needs a seed of at most 4294967295, found {}",
-        .found.map_or_else(|| "none".to_owned(), |seed| seed.to_string())
-    )]
-    NumpySeed { found: Option<u64> },
-    #[error("stopped before the end: {0:?}")]
-    Stopped(Stop),
-}
-
-impl From<Stop> for ResampleError {
-    fn from(stop: Stop) -> Self {
-        ResampleError::Stopped(stop)
-    }
+    /// So many of its nearest neighbours are of the other class.
+    Outvoted { other_class: usize, neighbours: usize },
+    /// It is near a row of the minority that the majority outvotes.
+    NearMinority { minority: Origin },
+    /// The rows that were kept tell its class without it.
+    Redundant,
+    /// The centre of its cluster, or the row nearest to that, stands for it.
+    Clustered,
+    /// Cross-validation gives its own class this probability, less than the rows that were kept.
+    Hard { probability: f64 },
 }
 
 /// Does one step. `step_index` counts all steps of the job; the default generator draws from a stream of `seed`
@@ -98,8 +113,8 @@ impl From<Stop> for ResampleError {
 /// tenths of a second.
 ///
 /// # Errors
-/// If the strategy does not fit the class counts, a class has too few rows for the number of neighbours, the
-/// result would be too large, or `progress` ends the run.
+/// If the strategy does not fit the class counts, the method is not for such features, the result would be too large,
+/// or `progress` ends the run.
 pub fn apply(
     step_index: usize,
     step: &ResampleStep,
@@ -108,43 +123,140 @@ pub fn apply(
     progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
 ) -> Result<Resampled, ResampleError> {
     report(progress, 0.0)?;
-    let mut draws = Draws::new(step, step_index, seed)?;
     let mut task = Task {
         step: step_index,
-        draws: &mut draws,
-        plan: SamplingPlan::new(strategy(&step.method), set.class_counts(), step.rng)?,
+        rng: step.rng,
+        keep_integers: step.keep_integers,
+        draws: &mut Draws::new(step, step_index, seed)?,
+        plan: SamplingPlan::new(step.sampling_strategy, set.class_counts(), step.rng)?,
+        notes: &mut Vec::new(),
         progress: &mut *progress,
     };
-    let resampled = match step.method {
-        ResampleMethod::RandomOverSampler { shrinkage, .. } => random_over::apply(&mut task, set, shrinkage),
-        ResampleMethod::RandomUnderSampler { replacement, .. } => random_under::apply(&mut task, set, replacement),
-        ResampleMethod::Smote { k_neighbors, .. } => smote::apply(&mut task, set, k_neighbors),
-        ResampleMethod::TomekLinks { .. } => tomek::apply(&mut task, set),
-        ResampleMethod::SmoteTomek { k_neighbors, .. } => smote_tomek::apply(&mut task, set, k_neighbors),
-        ResampleMethod::NearMiss { version, n_neighbors, n_neighbors_ver3, .. } => {
-            near_miss::apply(&mut task, set, version, n_neighbors, n_neighbors_ver3)
-        }
-    }?;
+    let outcome = run(&mut task, &step.method, set)?;
+    let notes = std::mem::take(task.notes);
     report(progress, 1.0)?;
-    Ok(resampled)
+    Ok(Resampled { set: outcome.set, removed: outcome.removed, notes })
+}
+
+fn run(task: &mut Task<'_>, method: &ResampleMethod, set: TrainSet) -> Result<Outcome, ResampleError> {
+    match *method {
+        ResampleMethod::RandomOverSampler { shrinkage } => random_over::apply(task, set, shrinkage),
+        ResampleMethod::Smote { k_neighbors } => smote::apply(task, set, k_neighbors),
+        ResampleMethod::Smotenc { k_neighbors } => smotenc::apply(task, set, k_neighbors),
+        ResampleMethod::Smoten { k_neighbors } => smoten::apply(task, set, k_neighbors),
+        ResampleMethod::BorderlineSmote { k_neighbors, m_neighbors, kind } => {
+            borderline::apply(task, set, k_neighbors, m_neighbors, kind)
+        }
+        ResampleMethod::SvmSmote { k_neighbors, m_neighbors, out_step } => {
+            svm_smote::apply(task, set, k_neighbors, m_neighbors, out_step)
+        }
+        ResampleMethod::KmeansSmote { .. } => kmeans_smote::apply(task, set, method),
+        ResampleMethod::Adasyn { n_neighbors } => adasyn::apply(task, set, n_neighbors),
+        ResampleMethod::RandomUnderSampler { replacement } => random_under::apply(task, set, replacement),
+        ResampleMethod::ClusterCentroids { voting } => cluster_centroids::apply(task, set, voting),
+        ResampleMethod::NearMiss { version, n_neighbors, n_neighbors_ver3 } => {
+            near_miss::apply(task, set, version, n_neighbors, n_neighbors_ver3)
+        }
+        ResampleMethod::InstanceHardnessThreshold { estimator, cv } => {
+            instance_hardness::apply(task, set, estimator, cv)
+        }
+        ResampleMethod::CondensedNearestNeighbour { n_neighbors, n_seeds_s } => {
+            condensed::apply(task, set, n_neighbors, n_seeds_s)
+        }
+        ResampleMethod::OneSidedSelection { n_neighbors, n_seeds_s } => {
+            one_sided::apply(task, set, n_neighbors, n_seeds_s)
+        }
+        ResampleMethod::TomekLinks => tomek::apply(task, set),
+        ResampleMethod::EditedNearestNeighbours { n_neighbors, kind_sel } => {
+            edited::once(task, set, n_neighbors, kind_sel)
+        }
+        ResampleMethod::RepeatedEditedNearestNeighbours { n_neighbors, kind_sel, max_iter } => {
+            edited::repeatedly(task, set, n_neighbors, kind_sel, max_iter)
+        }
+        ResampleMethod::AllKnn { n_neighbors, kind_sel, allow_minority } => {
+            edited::all_knn(task, set, n_neighbors, kind_sel, allow_minority)
+        }
+        ResampleMethod::NeighbourhoodCleaningRule { n_neighbors, threshold_cleaning } => {
+            neighbourhood_cleaning::apply(task, set, n_neighbors, threshold_cleaning)
+        }
+        ResampleMethod::SmoteTomek { k_neighbors } => smote_tomek::apply(task, set, k_neighbors),
+        ResampleMethod::Smoteenn { k_neighbors, n_neighbors, kind_sel } => {
+            smote_enn::apply(task, set, k_neighbors, n_neighbors, kind_sel)
+        }
+        ResampleMethod::PolynomFitSmote { topology } => polynom_fit::apply(task, set, topology),
+        ResampleMethod::Prowsyn { n_neighbors, levels, theta } => prowsyn::apply(task, set, n_neighbors, levels, theta),
+        ResampleMethod::GeometricSmote { .. } => geometric_smote::apply(task, set, method),
+        ResampleMethod::Mixup { alpha } => mixup::apply(task, set, alpha),
+        ResampleMethod::GaussianNoise { std } => gaussian_noise::apply(task, set, std),
+    }
+}
+
+/// The rows after a method and those that it removed.
+struct Outcome {
+    set: TrainSet,
+    removed: Vec<Removed>,
+}
+
+impl Outcome {
+    fn grown(set: TrainSet) -> Self {
+        Self { set, removed: Vec::new() }
+    }
 }
 
 /// What a method needs besides its rows and parameters.
 struct Task<'a> {
     step: usize,
+    rng: RngKind,
+    keep_integers: bool,
     draws: &'a mut Draws,
     plan: SamplingPlan,
+    notes: &'a mut Vec<Note>,
     progress: &'a mut Progress<'a>,
 }
 
-fn strategy(method: &ResampleMethod) -> SamplingStrategy {
-    match method {
-        ResampleMethod::RandomOverSampler { sampling_strategy, .. }
-        | ResampleMethod::RandomUnderSampler { sampling_strategy, .. }
-        | ResampleMethod::Smote { sampling_strategy, .. }
-        | ResampleMethod::TomekLinks { sampling_strategy }
-        | ResampleMethod::SmoteTomek { sampling_strategy, .. }
-        | ResampleMethod::NearMiss { sampling_strategy, .. } => *sampling_strategy,
+impl Task<'_> {
+    /// Does a part of the work, which is this stretch of the step's progress.
+    fn part<T>(&mut self, stretch: std::ops::Range<f64>, work: impl FnOnce(&mut Task<'_>) -> T) -> T {
+        let progress = &mut *self.progress;
+        let mut within = |share: f64| progress(stretch.start + (stretch.end - stretch.start) * share);
+        work(&mut Task {
+            step: self.step,
+            rng: self.rng,
+            keep_integers: self.keep_integers,
+            draws: &mut *self.draws,
+            plan: self.plan,
+            notes: &mut *self.notes,
+            progress: &mut within,
+        })
+    }
+
+    /// Whether imbalanced-learn's rows are wanted, mistakes included.
+    fn is_numpy(&self) -> bool {
+        self.rng == RngKind::Numpy
+    }
+
+    /// Which class the rules about the minority mean. On equal counts imbalanced-learn's methods take the class of the
+    /// first row.
+    fn minority_of(&self, set: &TrainSet) -> bool {
+        let counts = set.class_counts();
+        let tied = self.is_numpy() && counts.positive == counts.negative;
+        if tied { set.labels.first() == Some(&true) } else { self.plan.minority }
+    }
+
+    /// `asked` neighbours, or the `most` that `rows` rows allow, which is noted.
+    fn at_most(&mut self, parameter: &str, asked: usize, most: usize, rows: usize) -> usize {
+        if asked <= most {
+            return asked;
+        }
+        self.notes.push(Note::FewerNeighbours { parameter: parameter.to_owned(), asked, used: most, rows });
+        most
+    }
+
+    /// How many rows to add, and to which class: of two classes only one can lack rows.
+    fn rows_to_add(&self, set: &TrainSet) -> Result<(bool, usize), ResampleError> {
+        let [negative, positive] = self.plan.rows_to_add()?;
+        check_size(set.rows(), negative + positive, RESAMPLED_ROWS_MAX)?;
+        Ok((positive > 0, negative + positive))
     }
 }
 
@@ -173,24 +285,13 @@ fn check_size(rows: usize, added: usize, most: usize) -> Result<(), ResampleErro
     if rows > most { Err(ResampleError::TooManyRows { rows, most }) } else { Ok(()) }
 }
 
-/// The rows of `features` with room for `added` more below them.
-fn with_room(features: &Array2<f64>, added: usize) -> Array2<f64> {
-    let mut larger = Array2::zeros((features.nrows() + added, features.ncols()));
-    larger.slice_mut(s![..features.nrows(), ..]).assign(features);
-    larger
-}
-
-/// The kept rows in the given order; every other row is noted as not selected.
-fn keep_selected(step: usize, set: &TrainSet, kept: &[usize]) -> Resampled {
+/// The kept rows in the given order; `why` tells of every other row why it is gone.
+fn keep(step: usize, set: &TrainSet, kept: &[usize], why: impl Fn(usize) -> RemovalReason) -> Outcome {
     let mut stays = vec![false; set.rows()];
     for &row in kept {
         stays[row] = true;
     }
     let gone = (0..set.rows()).filter(|&row| !stays[row]);
-    let removed = gone.map(|row| Removed { origin: set.origins[row], step, reason: RemovalReason::NotSelected });
-    Resampled { removed: removed.collect(), set: set.select(kept) }
-}
-
-fn rows_text(rows: usize) -> String {
-    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+    let removed = gone.map(|row| Removed { origin: set.origins[row], step, reason: why(row) }).collect();
+    Outcome { set: set.select(kept), removed }
 }

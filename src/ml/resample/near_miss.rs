@@ -9,13 +9,13 @@
 //!    of these the rows with the largest scores are kept. There may be fewer than wanted: then all are kept, and
 //!    the classes are not balanced.
 //!
-//! Equal scores keep the order of the rows. Rows come out in the order of their rank. Too few minority rows for k
-//! are refused in all versions, where imbalanced-learn's version 2 sums what there is. Memory: k distances per
-//! row, in version 2 as well.
+//! Equal scores keep the order of the rows. Rows come out in the order of their rank. Of fewer minority rows than k all
+//! are summed, in all versions, where imbalanced-learn raises in versions 1 and 3. Memory: k distances per row, in
+//! version 2 as well.
 
 use ndarray::Axis;
 
-use super::{ResampleError, Resampled, Task, keep_selected, rows_of};
+use super::{Note, Outcome, RemovalReason, ResampleError, Task, keep, rows_of};
 use crate::ml::neighbours::{Neighbour, Neighbours, Progress, Reach};
 use crate::ml::observe::Stop;
 use crate::ml::sets::TrainSet;
@@ -26,12 +26,12 @@ pub(super) fn apply(
     version: u8,
     k: usize,
     candidates_k: usize,
-) -> Result<Resampled, ResampleError> {
+) -> Result<Outcome, ResampleError> {
     if !(1..=3).contains(&version) {
         return Err(ResampleError::UnknownVersion { found: version });
     }
-    let minority = rows_of(&set.labels, task.plan.minority);
-    check_neighbours("minority", minority.len(), "n_neighbors", k)?;
+    let minority = rows_of(&set.labels, task.minority_of(&set));
+    let k = task.at_most("n_neighbors", k, minority.len(), minority.len());
     let mut kept = Vec::new();
     for (class, wanted) in [false, true].into_iter().zip(task.plan.rows_to_keep()?) {
         let members = rows_of(&set.labels, class);
@@ -40,31 +40,30 @@ pub(super) fn apply(
             continue;
         };
         let ranked = match version {
-            3 => {
-                check_neighbours("majority", members.len(), "n_neighbors_ver3", candidates_k)?;
-                let mut first = |share: f64| (task.progress)(0.5 * share);
-                let near = near_minority(&set, &members, &minority, candidates_k, &mut first)?;
-                let mut second = |share: f64| (task.progress)(0.5 + 0.5 * share);
-                rank(&set, near, &minority, Reach::Nearest, k, true, &mut second)?
-            }
+            3 => third(task, &set, &members, &minority, [candidates_k, k], wanted)?,
             2 => rank(&set, members, &minority, Reach::Farthest, k, false, task.progress)?,
             _ => rank(&set, members, &minority, Reach::Nearest, k, false, task.progress)?,
         };
         kept.extend(ranked.into_iter().take(wanted));
     }
-    Ok(keep_selected(task.step, &set, &kept))
+    Ok(keep(task.step, &set, &kept, |_| RemovalReason::NotSelected))
 }
 
-fn check_neighbours(
-    class: &'static str,
-    rows: usize,
-    parameter: &'static str,
-    found: usize,
-) -> Result<(), ResampleError> {
-    if found == 0 || found > rows {
-        return Err(ResampleError::TooFewRows { class, rows, parameter, most: rows, found });
+/// The ranking of version 3, which has the rows near the minority only.
+fn third(
+    task: &mut Task<'_>,
+    set: &TrainSet,
+    members: &[usize],
+    minority: &[usize],
+    [candidates_k, k]: [usize; 2],
+    wanted: usize,
+) -> Result<Vec<usize>, Stop> {
+    let candidates_k = task.at_most("n_neighbors_ver3", candidates_k, members.len(), members.len());
+    let near = task.part(0.0..0.5, |task| near_minority(set, members, minority, candidates_k, task.progress))?;
+    if near.len() < wanted {
+        task.notes.push(Note::FewCandidates { asked: wanted, found: near.len() });
     }
-    Ok(())
+    task.part(0.5..1.0, |task| rank(set, near, minority, Reach::Nearest, k, true, task.progress))
 }
 
 /// The members that are among the `k` nearest of a minority row, ascending.

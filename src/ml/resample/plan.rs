@@ -23,7 +23,7 @@ use crate::ml::labels::ClassCounts;
 /// Which class is which, and what the strategy asks of them. `true` is the positive class.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SamplingPlan {
-    strategy: SamplingStrategy,
+    pub(super) strategy: SamplingStrategy,
     counts: ClassCounts,
     pub(super) minority: bool,
     pub(super) majority: bool,

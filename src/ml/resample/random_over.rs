@@ -8,99 +8,79 @@
 //! N. Torelli, "Training and assessing classification rules with imbalanced data", Data Mining and Knowledge
 //! Discovery 28, 2014. N is the number of all rows, as in imbalanced-learn; the R package ROSE takes the class
 //! alone and divides the variance by n − 1, which gives wider noise. A class of one row has σ = 0 and is copied.
+//! Categories are copied.
 
 use ndarray::Array2;
 
-use super::{RESAMPLED_ROWS_MAX, ResampleError, Resampled, Task, check_size, report, root, rows_of, with_room};
-use crate::ml::sets::{Origin, TrainSet};
+use super::grow::Growing;
+use super::{Outcome, ResampleError, Task, rows_of};
+use crate::ml::sets::TrainSet;
 
-/// Rows between two calls of the task's progress.
-const BLOCK_ROWS: usize = 16_384;
-
-pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, shrinkage: Option<f64>) -> Result<Resampled, ResampleError> {
-    let wanted = task.plan.rows_to_add()?;
-    let rows = set.rows();
-    check_size(rows, wanted[0] + wanted[1], RESAMPLED_ROWS_MAX)?;
-    let mut grown = Grown {
-        features: with_room(&set.features, wanted[0] + wanted[1]),
-        labels: set.labels,
-        origins: set.origins,
-        original_rows: rows,
-    };
-    for (class, count) in [false, true].into_iter().zip(wanted) {
-        if count > 0 {
-            let members = rows_of(&grown.labels[..rows], class);
-            let drawn = task.draws.many_below(members.len(), count);
-            let drawn: Vec<usize> = drawn.into_iter().map(|index| members[index]).collect();
-            match shrinkage {
-                None => grown.copy(task, &drawn)?,
-                Some(shrinkage) => grown.smooth(task, &drawn, &widths(&grown.features, &members, rows, shrinkage)?)?,
-            }
+pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, shrinkage: Option<f64>) -> Result<Outcome, ResampleError> {
+    let (class, count) = task.rows_to_add(&set)?;
+    match shrinkage {
+        None => copy(task, set, class, count),
+        Some(shrinkage) => {
+            let widths = widths(&set.features, &rows_of(&set.labels, class), set.rows(), shrinkage)?;
+            smooth(task, set, class, count, &widths)
         }
     }
-    let set = TrainSet { features: grown.features, labels: grown.labels, origins: grown.origins, weights: None };
-    Ok(Resampled { set, removed: Vec::new() })
 }
 
-/// The set as it grows: `features` has all its rows from the start, labels and origins follow.
-struct Grown {
-    features: Array2<f64>,
-    labels: Vec<bool>,
-    origins: Vec<Origin>,
-    original_rows: usize,
+/// Copies rows of a class.
+pub(super) fn copy(task: &mut Task<'_>, set: TrainSet, class: bool, count: usize) -> Result<Outcome, ResampleError> {
+    let drawn = draw(task, &set, class, count);
+    let mut growing = Growing::new(set, class, count);
+    drawn.into_iter().try_for_each(|parent| growing.copy(task, parent))?;
+    Ok(Outcome::grown(growing.finish()))
 }
 
-impl Grown {
-    fn copy(&mut self, task: &mut Task<'_>, drawn: &[usize]) -> Result<(), ResampleError> {
-        for &parent in drawn {
-            self.push(task, parent, self.origins[parent])?;
-        }
-        Ok(())
+/// Copies rows of a class and adds normal noise of these widths to their numbers.
+pub(super) fn smooth(
+    task: &mut Task<'_>,
+    set: TrainSet,
+    class: bool,
+    count: usize,
+    widths: &[f64],
+) -> Result<Outcome, ResampleError> {
+    let drawn = draw(task, &set, class, count);
+    let numbers = set.kinds.numeric_columns(set.features.ncols());
+    let mut growing = Growing::new(set, class, count);
+    for parent in drawn {
+        let noise: Vec<f64> = numbers.iter().map(|&column| task.draws.normal() * widths[column]).collect();
+        growing.push(task, [parent; 2], |rows, out| {
+            out.iter_mut().zip(rows.row(parent)).for_each(|(out, &value)| *out = value);
+            numbers.iter().zip(&noise).for_each(|(&column, noise)| out[column] += noise);
+        })?;
     }
+    Ok(Outcome::grown(growing.finish()))
+}
 
-    fn smooth(&mut self, task: &mut Task<'_>, drawn: &[usize], widths: &[f64]) -> Result<(), ResampleError> {
-        for &parent in drawn {
-            let row = self.labels.len();
-            let parents = [root(self.origins[parent]); 2];
-            self.push(task, parent, Origin::Synthetic { step: task.step, parents })?;
-            for (column, (value, width)) in self.features.row_mut(row).iter_mut().zip(widths).enumerate() {
-                *value += task.draws.normal() * width;
-                if !value.is_finite() {
-                    return Err(ResampleError::NoiseNotFinite { column });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends a copy of the parent.
-    fn push(&mut self, task: &mut Task<'_>, parent: usize, origin: Origin) -> Result<(), ResampleError> {
-        let row = self.labels.len();
-        let added = row - self.original_rows;
-        if added.is_multiple_of(BLOCK_ROWS) {
-            report(task.progress, added as f64 / (self.features.nrows() - self.original_rows) as f64)?;
-        }
-        let values = self.features.row(parent).to_owned();
-        self.features.row_mut(row).assign(&values);
-        self.labels.push(self.labels[parent]);
-        self.origins.push(origin);
-        Ok(())
-    }
+fn draw(task: &mut Task<'_>, set: &TrainSet, class: bool, count: usize) -> Vec<usize> {
+    let members = rows_of(&set.labels, class);
+    task.draws.many_below(members.len(), count).into_iter().map(|index| members[index]).collect()
 }
 
 /// The standard deviation of the noise of each feature.
 fn widths(features: &Array2<f64>, members: &[usize], rows: usize, shrinkage: f64) -> Result<Vec<f64>, ResampleError> {
     let columns = features.ncols() as f64;
     let smoothing = (4.0 / ((columns + 2.0) * rows as f64)).powf(1.0 / (columns + 4.0));
+    let width = |(column, spread): (usize, f64)| {
+        let width = shrinkage * smoothing * spread;
+        if width.is_finite() { Ok(width) } else { Err(ResampleError::NotFinite { column }) }
+    };
+    spreads(features, members).into_iter().enumerate().map(width).collect()
+}
+
+/// The population standard deviation of each feature over the members.
+pub(super) fn spreads(features: &Array2<f64>, members: &[usize]) -> Vec<f64> {
     let count = members.len() as f64;
-    let width = |column: usize| {
+    let spread = |column: usize| {
         let values = || members.iter().map(|&row| features[[row, column]]);
         let mean = values().sum::<f64>() / count;
-        let variance = values().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
-        let width = shrinkage * smoothing * variance.sqrt();
-        if width.is_finite() { Ok(width) } else { Err(ResampleError::NoiseNotFinite { column }) }
+        (values().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count).sqrt()
     };
-    (0..features.ncols()).map(width).collect()
+    (0..features.ncols()).map(spread).collect()
 }
 
 #[cfg(test)]
@@ -122,6 +102,6 @@ mod tests {
     #[test]
     fn a_spread_that_overflows_is_named() {
         let features = array![[0.0, 1e308], [0.0, -1e308]];
-        assert_eq!(widths(&features, &[0, 1], 2, 1.0), Err(ResampleError::NoiseNotFinite { column: 1 }));
+        assert_eq!(widths(&features, &[0, 1], 2, 1.0), Err(ResampleError::NotFinite { column: 1 }));
     }
 }

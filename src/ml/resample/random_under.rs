@@ -3,12 +3,13 @@
 //! Without replacement the rows are the beginning of a permutation of the class. Classes that the strategy does
 //! not name stay complete and in order.
 
-use super::{ResampleError, Resampled, Task, keep_selected, rows_of};
+use super::{Outcome, RemovalReason, ResampleError, Task, keep, rows_of};
 use crate::ml::sets::TrainSet;
 
-pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, replacement: bool) -> Result<Resampled, ResampleError> {
+pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, replacement: bool) -> Result<Outcome, ResampleError> {
     let wanted = task.plan.rows_to_keep()?;
-    Ok(keep_selected(task.step, &set, &select(task, &set.labels, wanted, replacement)))
+    let kept = select(task, &set.labels, wanted, replacement);
+    Ok(keep(task.step, &set, &kept, |_| RemovalReason::NotSelected))
 }
 
 /// The kept rows, negative ones first, each class in drawn order.
@@ -36,9 +37,9 @@ mod tests {
     use super::select;
     use crate::ml::config::{NamedStrategy, ResampleMethod, ResampleStep, RngKind, SamplingStrategy};
     use crate::ml::labels::ClassCounts;
+    use crate::ml::resample::Task;
     use crate::ml::resample::draws::Draws;
     use crate::ml::resample::plan::SamplingPlan;
-    use crate::ml::resample::{Task, strategy};
     use crate::ml::seed::Seed;
     use std::ops::ControlFlow;
 
@@ -48,12 +49,15 @@ mod tests {
     fn both_classes_are_drawn_from_one_stream() {
         let labels = [1, 0, 1, 0, 1, 1, 1, 1, 0, 1].map(|label| label == 1);
         let sampling_strategy = SamplingStrategy::Named(NamedStrategy::All);
-        let method = ResampleMethod::RandomUnderSampler { sampling_strategy, replacement: true };
-        let step = ResampleStep { method, seed: Some(0), rng: RngKind::Numpy };
+        let method = ResampleMethod::RandomUnderSampler { replacement: true };
+        let step = ResampleStep { method, sampling_strategy, seed: Some(0), rng: RngKind::Numpy, keep_integers: false };
         let mut task = Task {
             step: 0,
+            rng: step.rng,
+            keep_integers: false,
+            notes: &mut Vec::new(),
             draws: &mut Draws::new(&step, 0, Seed(0)).unwrap(),
-            plan: SamplingPlan::new(strategy(&step.method), ClassCounts::of(&labels), step.rng).unwrap(),
+            plan: SamplingPlan::new(step.sampling_strategy, ClassCounts::of(&labels), step.rng).unwrap(),
             progress: &mut |_| ControlFlow::Continue(()),
         };
         assert_eq!(select(&mut task, &labels, [Some(3), Some(6)], true), [1, 3, 1, 5, 5, 5, 2, 5, 7]);

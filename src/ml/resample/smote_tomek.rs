@@ -4,17 +4,10 @@
 //! machine learning training data", SIGKDD Explorations 6(1), 2004. `sampling_strategy` is that of SMOTE; synthetic
 //! rows can be removed again, so that the classes end near it, not at it.
 
-use super::{ResampleError, Resampled, Task, smote, tomek};
+use super::{Outcome, ResampleError, Task, smote, tomek};
 use crate::ml::sets::TrainSet;
 
-pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize) -> Result<Resampled, ResampleError> {
-    let (step, plan) = (task.step, task.plan);
-    let grown = {
-        let mut first = |share: f64| (task.progress)(0.5 * share);
-        let mut part = Task { step, plan, draws: &mut *task.draws, progress: &mut first };
-        smote::apply(&mut part, set, k)?
-    };
-    let mut second = |share: f64| (task.progress)(0.5 + 0.5 * share);
-    let mut part = Task { step, plan, draws: &mut *task.draws, progress: &mut second };
-    Ok(tomek::remove_links(&mut part, &grown.set, [true, true])?)
+pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize) -> Result<Outcome, ResampleError> {
+    let grown = task.part(0.0..0.5, |task| smote::apply(task, set, k))?;
+    task.part(0.5..1.0, |task| Ok(tomek::remove_links(task, &grown.set, [true, true])?))
 }

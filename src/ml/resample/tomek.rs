@@ -9,18 +9,18 @@
 
 use std::collections::BTreeMap;
 
-use super::{RemovalReason, Removed, ResampleError, Resampled, Task, rows_of};
+use super::{Outcome, RemovalReason, Removed, ResampleError, Task, rows_of};
 use crate::ml::neighbours::Neighbours;
 use crate::ml::observe::Stop;
 use crate::ml::sets::TrainSet;
 
-pub(super) fn apply(task: &mut Task<'_>, set: TrainSet) -> Result<Resampled, ResampleError> {
+pub(super) fn apply(task: &mut Task<'_>, set: TrainSet) -> Result<Outcome, ResampleError> {
     let clean = task.plan.classes_to_clean()?;
     Ok(remove_links(task, &set, clean)?)
 }
 
 /// Removes the ends of links whose class is to be cleaned: the negative class first.
-pub(super) fn remove_links(task: &mut Task<'_>, set: &TrainSet, clean: [bool; 2]) -> Result<Resampled, Stop> {
+pub(super) fn remove_links(task: &mut Task<'_>, set: &TrainSet, clean: [bool; 2]) -> Result<Outcome, Stop> {
     // A link has one end in each class, so that the links of the smaller class are all links.
     let smaller = set.class_counts().minority_is_positive();
     let mut others = BTreeMap::new();
@@ -38,7 +38,7 @@ pub(super) fn remove_links(task: &mut Task<'_>, set: &TrainSet, clean: [bool; 2]
     });
     let removed = removed.collect();
     let kept: Vec<usize> = (0..set.rows()).filter(|row| !others.contains_key(row)).collect();
-    Ok(Resampled { set: set.select(&kept), removed })
+    Ok(Outcome { set: set.select(&kept), removed })
 }
 
 /// The links of the given rows, all of one class: a row and its other end.

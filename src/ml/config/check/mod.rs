@@ -1,5 +1,6 @@
 //! From the JSON of a request to a [`TrainConfig`], all mistakes at once.
 
+mod augmentation;
 mod learning;
 mod network;
 #[cfg(test)]
@@ -19,12 +20,13 @@ use super::reader::{FieldError, ObjectReader, kind};
 use super::{AugmentStep, ConfigLimits, Split, TrainConfig};
 use crate::ml::labels::ClassCounts;
 use crate::ml::table::ColumnType;
+use augmentation::check_augment;
 use learning::{
     check_calibration, check_evaluation, check_loss, check_model, check_regularization, check_threshold, is_logistic,
 };
 use network::{check_optimizer, check_training};
 use preparation::{check_preprocess, check_split};
-use resampling::{check_augment, check_resample};
+use resampling::{FeatureTypes, check_resample, check_step_features};
 
 /// Names and labels longer than this are refused.
 const MAX_NAME_CHARS: usize = 500;
@@ -93,6 +95,12 @@ impl TrainConfig {
         let roles = [split.column(), sample_weight.as_deref()];
         let features = Features { facts, target: &target, exclude: &exclude, roles };
         check_features(&features, &augment, errors);
+        let types = FeatureTypes {
+            numbers: features.any(|column| column.column_type == ColumnType::Numeric),
+            categories: preprocess.numeric.missing_indicator
+                || features.any(|column| column.column_type != ColumnType::Numeric),
+        };
+        check_step_features(&resample, &types, errors);
         TrainConfig {
             seed,
             target,

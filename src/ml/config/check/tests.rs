@@ -187,3 +187,10 @@ fn a_configuration_from_before_there_was_a_strength_can_be_read() {
     written["regularization"].as_object_mut().unwrap().remove("strength");
     assert_eq!(serde_json::from_value::<TrainConfig>(written).unwrap(), config);
 }
+
+#[test]
+fn methods_for_other_features_are_refused_before_they_are_queued() {
+    let step = |method: &str| json!({"resample": [{"method": method}]});
+    assert!(check(&step("smotenc")).is_ok());
+    assert_eq!(pointers(&step("smoten")), ["/resample/0/method"]);
+}

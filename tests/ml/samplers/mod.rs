@@ -1,0 +1,11 @@
+//! One battery for every resampling method, and imbalanced-learn's rows.
+
+mod categories;
+mod cleaning;
+mod counts;
+mod determinism;
+mod methods;
+mod over;
+mod provenance;
+mod reference;
+mod refusals;
