@@ -7,6 +7,7 @@ mod logistic;
 mod logistic_large;
 mod metrics;
 mod network_reference;
+mod pictures;
 mod preprocess;
 mod quality;
 mod runs;
