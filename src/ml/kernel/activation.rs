@@ -22,14 +22,21 @@ pub struct Dropout {
     pub threshold: u32,
     /// What the others are multiplied by: `1 / (1 - probability)`.
     pub scale: f32,
+    /// The place of the first value of a slice among the units of the step.
+    pub first: u32,
 }
 
 impl Dropout {
-    /// The factor of the unit at `place`.
+    /// The same draw for values that begin at the place `first`.
+    pub fn from(self, first: usize) -> Self {
+        Self { first: first as u32, ..self }
+    }
+
+    /// The factor of the unit at `place` of a slice.
     #[inline(always)]
     fn factor(self, place: u32) -> f32 {
         // A 32-bit finalizer ("lowbias32", Wellons 2018), with a second key after its first round.
-        let mut hash = place ^ self.keys[0];
+        let mut hash = self.first.wrapping_add(place) ^ self.keys[0];
         hash ^= hash >> 16;
         hash = hash.wrapping_mul(0x7feb_352d);
         hash = (hash ^ (hash >> 15)).wrapping_add(self.keys[1]);
@@ -335,25 +342,29 @@ mod tests {
 
     #[test]
     fn relu_alone_is_relu_with_slopes() {
-        let dropout = Dropout { keys: [3, 4], threshold: u32::MAX / 3, scale: 1.5 };
+        let dropout = Dropout { keys: [3, 4], threshold: u32::MAX / 3, scale: 1.5, first: 0 };
         let values: Vec<f32> = (0..64).map(|i| (i as f32 * 0.7).sin()).collect();
         let (mut plain, mut slopes) = (values.clone(), vec![0.0; 64]);
         activate_with_slopes(Activation::Relu, &mut plain, &mut slopes);
         drop_units(&mut plain, &mut slopes, dropout);
-        let mut alone = values;
+        let mut alone = values.clone();
         relu_with_dropout(&mut alone, dropout);
         assert_eq!(alone, plain);
         let (mut d, mut expected) = (vec![2.0; 64], vec![2.0; 64]);
         relu_with_dropout_backward(&mut d, &alone, dropout.scale);
         multiply(&mut expected, &slopes);
         assert_eq!(d, expected);
+        let mut later = values[40..].to_vec();
+        relu_with_dropout(&mut later, dropout.from(40));
+        assert_eq!(later, alone[40..]);
     }
 
     #[test]
     fn the_share_left_out_is_as_asked_and_steps_do_not_repeat_each_other() {
         let draw = |keys| {
             let mut values = vec![1.0; 1 << 16];
-            relu_with_dropout(&mut values, Dropout { keys, threshold: (0.3 * 4_294_967_296.0) as u32, scale: 1.0 });
+            let threshold = (0.3 * 4_294_967_296.0) as u32;
+            relu_with_dropout(&mut values, Dropout { keys, threshold, scale: 1.0, first: 0 });
             values
         };
         let (one, two, three) = (draw([0x9e37_79b9, 7]), draw([0x85eb_ca6b, 7]), draw([0x9e37_79b9, 0xc2b2_ae35]));

@@ -28,17 +28,19 @@ pub enum Start<'a> {
     Present,
 }
 
+/// [`matmul`] or [`matmul_shared`].
+pub type Matmul = fn([usize; 3], Left<'_>, &[f32], usize, Start<'_>, &mut [f32], usize);
+
 /// Multiply-adds below which sharing the work costs more than it saves.
 const WORTH_SHARING: usize = 1 << 21;
 
 /// Writes `rows × columns` values to `c`, whose rows are `c_stride` apart, as those of `b` are `b_stride` apart.
-/// `columns` is a multiple of [`LANES`]. On a thread of a rayon pool with several threads, large products are
-/// shared by rows of C; the bits are the same.
+/// `columns` is a multiple of [`LANES`].
 ///
 /// # Panics
 /// If a slice is too short for its matrix.
 pub fn matmul(
-    [rows, depth, columns]: [usize; 3],
+    sides: [usize; 3],
     a: Left<'_>,
     b: &[f32],
     b_stride: usize,
@@ -46,22 +48,38 @@ pub fn matmul(
     c: &mut [f32],
     c_stride: usize,
 ) {
-    if rows == 0 || columns == 0 {
-        return;
+    if let Some(product) = Product::checked(sides, a, b, b_stride, start, c, c_stride) {
+        product.rows(sides[0], a, c);
     }
-    assert!(columns.is_multiple_of(LANES) && columns <= c_stride, "C has {columns} columns in rows of {c_stride}");
-    assert!(c.len() >= (rows - 1) * c_stride + columns, "C is too short");
-    if depth > 0 {
-        assert!(columns <= b_stride && b.len() >= (depth - 1) * b_stride + columns, "B is too short");
-        assert!(a.values.len() > (rows - 1) * a.row_step + (depth - 1) * a.depth_step, "A is too short");
-    }
-    if let Start::Row(row) = start {
-        assert!(row.len() >= columns, "the row to start from is too short");
-    }
-    let product = Product { depth, columns, b, b_stride, start, c_stride };
-    let shared =
-        rows.saturating_mul(depth).saturating_mul(columns) >= WORTH_SHARING && rayon::current_thread_index().is_some();
-    if shared { product.share(rows, a, c, rayon::current_num_threads()) } else { product.rows(rows, a, c) }
+}
+
+/// As [`matmul`]; on a thread of a rayon pool with several threads, a large product is shared by rows of C. The bits
+/// are the same.
+///
+/// # Panics
+/// As of [`matmul`].
+pub fn matmul_shared(
+    sides: [usize; 3],
+    a: Left<'_>,
+    b: &[f32],
+    b_stride: usize,
+    start: Start<'_>,
+    c: &mut [f32],
+    c_stride: usize,
+) {
+    let Some(product) = Product::checked(sides, a, b, b_stride, start, c, c_stride) else { return };
+    let threads = if is_worth_sharing(sides) { threads() } else { 1 };
+    product.share(sides[0], a, c, threads);
+}
+
+/// Whether so many multiply-adds, or as much work, are sooner done by several threads.
+fn is_worth_sharing(sides: [usize; 3]) -> bool {
+    sides.iter().fold(1_usize, |product, &side| product.saturating_mul(side)) >= WORTH_SHARING
+}
+
+/// The threads that work can be shared with from here: those of the rayon pool that this thread belongs to.
+pub fn threads() -> usize {
+    if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 }
 }
 
 /// Everything of a product but the rows of A and C.
@@ -73,6 +91,33 @@ struct Product<'a> {
     b_stride: usize,
     start: Start<'a>,
     c_stride: usize,
+}
+
+impl<'a> Product<'a> {
+    /// The product, if there is anything to compute.
+    fn checked(
+        [rows, depth, columns]: [usize; 3],
+        a: Left<'_>,
+        b: &'a [f32],
+        b_stride: usize,
+        start: Start<'a>,
+        c: &[f32],
+        c_stride: usize,
+    ) -> Option<Self> {
+        if rows == 0 || columns == 0 {
+            return None;
+        }
+        assert!(columns.is_multiple_of(LANES) && columns <= c_stride, "C has {columns} columns in rows of {c_stride}");
+        assert!(c.len() >= (rows - 1) * c_stride + columns, "C is too short");
+        if depth > 0 {
+            assert!(columns <= b_stride && b.len() >= (depth - 1) * b_stride + columns, "B is too short");
+            assert!(a.values.len() > (rows - 1) * a.row_step + (depth - 1) * a.depth_step, "A is too short");
+        }
+        if let Start::Row(row) = start {
+            assert!(row.len() >= columns, "the row to start from is too short");
+        }
+        Some(Self { depth, columns, b, b_stride, start, c_stride })
+    }
 }
 
 impl Product<'_> {
@@ -92,7 +137,7 @@ impl Product<'_> {
 
     fn rows(&self, rows: usize, a: Left<'_>, c: &mut [f32]) {
         match level() {
-            // SAFETY: the level says that the processor has these instructions; `matmul` checked the lengths.
+            // SAFETY: the level says that the processor has these instructions; `checked` looked at the lengths.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { self.avx512(rows, a, c) },
             // SAFETY: as above.
@@ -133,7 +178,7 @@ macro_rules! tiled {
      $fma:ident, $widest:literal, $tallest:literal) => {
         impl Product<'_> {
             /// # Safety
-            /// The processor has the features, and the slices are long enough, as `matmul` checks.
+            /// The processor has the features, and the slices are long enough, as `checked` makes sure.
             #[target_feature(enable = $features)]
             unsafe fn $name(&self, rows: usize, a: Left<'_>, c: &mut [f32]) {
                 /// # Safety
@@ -357,7 +402,7 @@ mod tests {
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut c = vec![0.0; rows * columns];
-            pool.install(|| matmul([rows, depth, columns], left, &b, columns, Start::Zero, &mut c, columns));
+            pool.install(|| matmul_shared([rows, depth, columns], left, &b, columns, Start::Zero, &mut c, columns));
             c
         };
         assert!(rows * depth * columns >= WORTH_SHARING);

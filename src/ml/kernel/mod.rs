@@ -1,4 +1,5 @@
-//! The inner loops of networks: matrix products, activations, optimizer steps and sums over flat slices of f32.
+//! The inner loops of networks: matrix products, activations, optimizer steps and sums over flat slices of f32; and
+//! those of searches for neighbours.
 //!
 //! Each function has one body, compiled once per instruction set; which of them runs is found out at run time
 //! ([`level`]). All of them give the same bits: every product that is added is a fused multiply-add, every sum has
@@ -14,6 +15,7 @@
 
 mod activation;
 mod buffer;
+mod distance;
 mod math;
 mod matmul;
 mod normalize;
@@ -26,14 +28,17 @@ pub use activation::{
     relu_with_dropout_backward,
 };
 pub use buffer::Buffer;
+pub use distance::{
+    AXES, Extent, Extents, largest_in_lanes, place, project, recentre, rows_that_pass, scores_that_pass,
+};
 pub use math::{cross_entropy, sigmoid};
-pub use matmul::{Left, Start, matmul, transpose};
+pub use matmul::{Left, Matmul, Start, matmul, matmul_shared, threads, transpose};
 pub use normalize::{
     column_moments, normalize_columns, normalize_columns_backward, normalize_rows, normalize_rows_backward,
     scale_and_shift,
 };
 pub use reduce::{
-    add_into, add_rows, dot_rows, gather_rows, interpolate, l1_and_squares, outer_product_sum, scale, spread_rows,
+    add_into, add_outer_product, add_rows, dot_rows, gather_rows, interpolate, l1_and_squares, scale, spread_rows,
 };
 pub use step::{AdamFactors, Penalty, RmsPropFactors, SgdFactors, adam, penalty_gradient, rms_prop, sgd};
 

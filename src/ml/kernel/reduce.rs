@@ -67,9 +67,8 @@ vectorized! {
 }
 
 vectorized! {
-    /// Overwrites `sum` with the sum of the rows of `values`, each times its factor; rows are as long as `sum`.
-    pub fn outer_product_sum(factors: &[f32], values: &[f32], sum: &mut [f32]) {
-        sum.fill(0.0);
+    /// Adds the rows of `values`, each times its factor, to `sum`; rows are as long as `sum`.
+    pub fn add_outer_product(factors: &[f32], values: &[f32], sum: &mut [f32]) {
         for (row, &factor) in values.chunks_exact(sum.len().max(1)).zip(factors) {
             for (sum, &value) in sum.iter_mut().zip(row) {
                 *sum = factor.mul_add(value, *sum);
@@ -79,9 +78,8 @@ vectorized! {
 }
 
 vectorized! {
-    /// Overwrites `sum` with the sum of the rows of `values`, which are as long as `sum`.
+    /// Adds the rows of `values`, which are as long as `sum`, to `sum`.
     pub fn add_rows(values: &[f32], sum: &mut [f32]) {
-        sum.fill(0.0);
         for row in values.chunks_exact(sum.len().max(1)) {
             for (sum, &value) in sum.iter_mut().zip(row) {
                 *sum += value;
@@ -174,11 +172,11 @@ mod tests {
         let mut products = [0.0; 2];
         dot_rows(&rows, &weights, 0.25, &mut products);
         assert_eq!(products, [20.75, 38.75]);
-        let mut sum = vec![9.0; 16];
-        outer_product_sum(&[2.0, -1.0], &rows, &mut sum);
-        assert_eq!(sum[..3], [5.0, 0.0, 0.0]);
+        let mut sum = vec![1.0; 16];
+        add_outer_product(&[2.0, -1.0], &rows, &mut sum);
+        assert_eq!(sum[..3], [6.0, 1.0, 1.0]);
         add_rows(&rows, &mut sum);
-        assert_eq!(sum[..3], [-2.0, 6.0, 0.0]);
+        assert_eq!(sum[..3], [4.0, 7.0, 1.0]);
         spread_rows(&[2.0, -1.0], &weights, &mut rows);
         assert_eq!((rows[1], rows[16], rows[17]), (20.0, -0.5, -10.0));
         gather_rows(&rows.clone(), 16, &[1, 1], &mut rows);

@@ -1,32 +1,68 @@
 //! Exact nearest (and farthest) neighbours by Euclidean distance.
 //!
 //! Squared distances are summed feature by feature in `f64`, and candidates are ordered by
-//! (distance, row index), so that the answer is one for all thread counts and all tree shapes. A row is
-//! excluded from its own neighbours by its index; dropping the nearest candidate instead, as
-//! imbalanced-learn does, drops the twin of a duplicated row and keeps the row itself.
+//! (distance, row index), so that the answer is one for all thread counts. A row is excluded from its own neighbours
+//! by its index; dropping the nearest candidate instead, as imbalanced-learn does, drops the twin of a duplicated row
+//! and keeps the row itself.
+//!
+//! Few pairs of rows are measured so: rows lie in blocks of their like ([`order`]), blocks beyond the worst neighbour
+//! found so far are skipped, and in the others one matrix product in f32 says which rows may be near enough
+//! ([`search`]). Both err on the safe side by a proven bound ([`bound`]); where the data is such that f32 tells
+//! nothing, everything is measured.
 //!
 //! Features must be finite, which [`TrainSet`](super::sets::TrainSet) promises; a distance that overflows is
 //! infinite and still ordered.
 
 mod best;
-mod tree;
+mod bound;
+mod index;
+mod order;
+mod others;
+mod rows;
+mod search;
+mod space;
+mod sums;
+#[cfg(test)]
+mod tests;
+
+pub use others::others_among_nearest;
 
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use self::best::Best;
-use self::tree::{Tree, Visit};
+use self::bound::Bound;
+use self::index::Index;
+use self::rows::{Queries, Rows};
+use self::search::{Ask, Group, Scratch};
 use super::observe::Stop;
 
-/// What is called between blocks of queries with the share of them that is answered; may end the search.
+/// What is called every few tenths of a second with the share of the queries that is answered; may end the search.
 pub type Progress<'a> = dyn FnMut(f64) -> ControlFlow<Stop> + 'a;
+
+/// What is called while an index is built, which it may end.
+type Halt<'a> = dyn FnMut() -> ControlFlow<Stop> + 'a;
+
+/// Below this many values of queries an index without axes is quicker, since it is built more quickly.
+const WORTH_AXES: usize = 24_000;
+/// Rows that are searched as they lie.
+const FEW_ROWS: usize = 512;
+/// Multiply-adds between two calls of `progress`, about a tenth of a second of two cores.
+const WORK_AT_ONCE: usize = 4_000_000_000;
+/// Queries that share their visits of blocks, if there are many for each block; and if there are few, so that the same
+/// block is wanted by some in every group, and fetching it from memory is most of a visit.
+const GROUP: usize = 48;
+const SPARSE_GROUP: usize = 384;
+/// Queries before the first call; how much work a query is shows then.
+const FIRST_QUERIES: usize = 8;
 
 /// A row of the index and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbour {
-    /// The row's index in the features that [`Neighbours::new`] was given.
+    /// The row's index in the features that [`Neighbours::new`] or [`Neighbours::among`] was given.
     pub row: usize,
     pub squared_distance: f64,
 }
@@ -59,20 +95,37 @@ impl Found {
 
 /// Rows among which neighbours are searched.
 ///
-/// Memory: one copy of the features and two bounds per feature for every 64 rows or so.
+/// Memory, from the first search on: half as much as the features of these rows, and while that is prepared
+/// another 64 bytes a row.
 pub struct Neighbours<'a> {
-    features: ArrayView2<'a, f64>,
-    tree: Tree,
+    rows: Rows<'a>,
+    /// What is built when it is first needed, for few queries and for many.
+    flat: OnceLock<Index<'a>>,
+    axes: OnceLock<Index<'a>>,
 }
 
 impl<'a> Neighbours<'a> {
-    /// Indexes the rows of `features` (rows by features).
+    /// The rows of `features` (rows by features).
     pub fn new(features: ArrayView2<'a, f64>) -> Self {
-        Self { features, tree: Tree::new(features) }
+        Self::of(Rows::all(features))
+    }
+
+    /// Some rows of `features`, whose indices are ascending, each once. Neighbours are named by their index in
+    /// `features`, and any row of it can be asked for its neighbours among these.
+    pub fn among(features: ArrayView2<'a, f64>, members: &'a [usize]) -> Self {
+        Self::of(Rows::some(features, members))
+    }
+
+    fn of(rows: Rows<'a>) -> Self {
+        Self { rows, flat: OnceLock::new(), axes: OnceLock::new() }
     }
 
     pub fn rows(&self) -> usize {
-        self.features.nrows()
+        self.rows.count()
+    }
+
+    fn matrix(&self) -> ArrayView2<'a, f64> {
+        self.rows.matrix()
     }
 
     /// The `k` nearest other rows of each of the given rows; a row is never its own neighbour, its duplicates
@@ -81,12 +134,9 @@ impl<'a> Neighbours<'a> {
     /// # Errors
     /// The reason why `progress` ended the search.
     pub fn of_rows(&self, rows: &[usize], k: usize, progress: &mut Progress<'_>) -> Result<Found, Stop> {
-        let width = k.min(self.rows().saturating_sub(1));
-        let answer = |scratch: &mut Scratch, index: usize| {
-            let row = rows[index];
-            self.search(&self.features.row(row).to_vec(), Reach::Nearest, width, Some(row), scratch)
-        };
-        self.in_blocks(rows.len(), width, &answer, progress)
+        let own = usize::from(rows.iter().any(|&row| self.rows.contains(row)));
+        let width = k.min(self.rows().saturating_sub(own));
+        self.find(Queries::Rows(self.rows.matrix(), rows), Reach::Nearest, width, progress)
     }
 
     /// The `k` nearest or farthest rows of each of the given points, which have as many features as the rows.
@@ -101,154 +151,128 @@ impl<'a> Neighbours<'a> {
         reach: Reach,
         progress: &mut Progress<'_>,
     ) -> Result<Found, Stop> {
-        debug_assert_eq!(points.ncols(), self.features.ncols());
-        let width = k.min(self.rows());
-        let answer =
-            |scratch: &mut Scratch, index: usize| self.search(&points.row(index).to_vec(), reach, width, None, scratch);
-        self.in_blocks(points.nrows(), width, &answer, progress)
+        debug_assert_eq!(points.ncols(), self.rows.columns());
+        self.find(Queries::Points(points), reach, k.min(self.rows()), progress)
     }
 
-    /// Answers the queries block by block, the queries of a block in parallel.
-    fn in_blocks(
+    /// The `k` nearest or farthest rows of the places where the given rows of the matrix lie, as those of points:
+    /// a row that is in the index has itself as a neighbour at distance 0.
+    ///
+    /// # Errors
+    /// The reason why `progress` ended the search.
+    pub fn of_places(
         &self,
-        queries: usize,
-        width: usize,
-        answer: &(dyn Fn(&mut Scratch, usize) -> Vec<Neighbour> + Sync),
+        rows: &[usize],
+        k: usize,
+        reach: Reach,
         progress: &mut Progress<'_>,
     ) -> Result<Found, Stop> {
-        let mut neighbours = Vec::with_capacity(queries * width);
-        let block = self.block_rows();
-        for start in (0..queries).step_by(block) {
-            ask(progress, start as f64 / queries as f64)?;
-            let end = queries.min(start + block);
-            let answers: Vec<Vec<Neighbour>> = (start..end)
-                .into_par_iter()
-                .map_init(Scratch::default, |scratch, index| answer(scratch, index))
-                .collect();
-            neighbours.extend(answers.into_iter().flatten());
-        }
-        ask(progress, 1.0)?;
+        self.find(Queries::Places(self.rows.matrix(), rows), reach, k.min(self.rows()), progress)
+    }
+
+    fn find(
+        &self,
+        queries: Queries<'_>,
+        reach: Reach,
+        width: usize,
+        progress: &mut Progress<'_>,
+    ) -> Result<Found, Stop> {
+        let nothing = Neighbour { row: 0, squared_distance: 0.0 };
+        let mut neighbours = vec![nothing; queries.count() * width];
+        let ask = Ask { reach, width, ceilings: None, any: false, home_only: false };
+        self.search(queries, &ask, progress, &mut |query, best| {
+            let places = neighbours[query * width..].iter_mut().zip(best.entries());
+            // The farthest are ordered by their negated distance.
+            places.for_each(|(to, &(key, row))| *to = Neighbour { row, squared_distance: key.abs() });
+        })?;
         Ok(Found { width, neighbours })
     }
 
-    /// Queries between two calls of `progress`: even if no part of the tree can be skipped, a block is some
-    /// tenths of a second of work.
-    fn block_rows(&self) -> usize {
-        const BLOCK_OPERATIONS: usize = 200_000_000;
-        (BLOCK_OPERATIONS / self.features.len().max(1)).clamp(16, 4096)
-    }
-
+    /// Answers all queries, and tells each with what was found for it to `tell`, in no particular order.
     fn search(
         &self,
-        point: &[f64],
-        reach: Reach,
-        width: usize,
-        exclude: Option<usize>,
-        scratch: &mut Scratch,
-    ) -> Vec<Neighbour> {
-        let mut best = Best::new(width);
-        self.tree.search(&Visit { point, reach, exclude }, &mut best, &mut scratch.pending);
-        // The tree orders farthest rows by their negated distance.
-        best.into_sorted().map(|(key, row)| Neighbour { row, squared_distance: key.abs() }).collect()
+        queries: Queries<'_>,
+        wanted: &Ask<'_>,
+        progress: &mut Progress<'_>,
+        tell: &mut dyn FnMut(usize, &Best),
+    ) -> Result<(), Stop> {
+        if queries.count() == 0 || wanted.width == 0 || self.rows() == 0 {
+            return ask(&mut || progress(1.0));
+        }
+        let index = self.index(&queries, &mut || progress(0.0))?;
+        let bound = index.bound(wanted.reach);
+        let itinerary = itinerary(index, queries, &mut || progress(0.0))?;
+        let most = if itinerary.len() < 16 * index.blocks() { SPARSE_GROUP } else { GROUP };
+        let (mut done, mut next) = (0, FIRST_QUERIES);
+        while done < itinerary.len() {
+            ask(&mut || progress(done as f64 / itinerary.len() as f64))?;
+            let part = &itinerary[done..itinerary.len().min(done + next)];
+            let group = part.len().div_ceil(rayon::current_num_threads().max(2)).min(most);
+            let answers: Vec<_> = part
+                .par_chunks(group)
+                .map_init(
+                    || Scratch::new(index, group),
+                    |scratch, part| Group::new(index, &bound, wanted, queries, part, scratch).answer(),
+                )
+                .collect();
+            let mut work = 0;
+            for (members, part) in answers {
+                members.iter().for_each(|member| tell(member.query, &member.best));
+                work += part;
+            }
+            done += part.len();
+            let affordable = WORK_AT_ONCE / (work / part.len()).max(1);
+            next = affordable.clamp(2, 4 * next);
+        }
+        ask(&mut || progress(1.0))
+    }
+
+    fn index(&self, queries: &Queries<'_>, halt: &mut Halt<'_>) -> Result<&Index<'a>, Stop> {
+        let values = queries.count().saturating_mul(self.rows.columns() + 16);
+        let with_axes = self.axes.get().is_some() || (values > WORTH_AXES && self.rows() > FEW_ROWS);
+        let cell = if with_axes { &self.axes } else { &self.flat };
+        if let Some(index) = cell.get() {
+            return Ok(index);
+        }
+        let index = Index::new(self.rows, with_axes, halt)?;
+        Ok(cell.get_or_init(|| index))
     }
 }
 
-/// What one thread uses again for each of its queries.
-#[derive(Default)]
-struct Scratch {
-    pending: Vec<(f64, usize)>,
+impl Index<'_> {
+    fn bound(&self, reach: Reach) -> Bound {
+        Bound {
+            reach,
+            columns: self.rows.columns() as f64,
+            scale: self.space.scale,
+            stretch: self.space.stretch,
+            drift: self.space.drift,
+            spread: self.spread,
+        }
+    }
 }
 
-fn ask(progress: &mut Progress<'_>, fraction: f64) -> Result<(), Stop> {
-    match progress(fraction) {
+/// Each query after the block in which it lies, block by block, so that near queries are answered together.
+fn itinerary(index: &Index<'_>, queries: Queries<'_>, halt: &mut Halt<'_>) -> Result<Vec<(u32, u32)>, Stop> {
+    const AT_ONCE: usize = 1 << 18;
+    let mut itinerary: Vec<(u32, u32)> = (0..queries.count() as u32).map(|query| (0, query)).collect();
+    if index.tree.blocks() > 1 {
+        for part in itinerary.chunks_mut(AT_ONCE) {
+            ask(halt)?;
+            let placed = || vec![0.0; index.rows.stride()];
+            part.par_iter_mut().with_min_len(256).for_each_init(placed, |placed, (home, query)| {
+                index.space.place(queries.point(*query as usize), placed);
+                *home = index.tree.home(&index.space.along(placed)) as u32;
+            });
+        }
+        itinerary.par_sort_unstable();
+    }
+    Ok(itinerary)
+}
+
+fn ask(halt: &mut Halt<'_>) -> Result<(), Stop> {
+    match halt() {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(stop) => Err(stop),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Neighbours, Reach};
-    use crate::ml::observe::Stop;
-    use ndarray::{Array2, array};
-    use proptest::prelude::*;
-    use std::ops::ControlFlow;
-
-    fn go(_: f64) -> ControlFlow<Stop> {
-        ControlFlow::Continue(())
-    }
-
-    #[test]
-    fn a_row_is_excluded_by_its_index_and_its_twin_is_found() {
-        let features = array![[0.0, 0.0], [5.0, 0.0], [0.0, 0.0], [1.0, 0.0]];
-        let found = Neighbours::new(features.view()).of_rows(&[0, 2], 2, &mut go).unwrap();
-        let rows = |query: usize| found.of(query).iter().map(|near| near.row).collect::<Vec<_>>();
-        assert_eq!(rows(0), [2, 3]);
-        assert_eq!(rows(1), [0, 3]);
-        assert_eq!(found.of(0)[0].squared_distance, 0.0);
-    }
-
-    #[test]
-    fn ties_go_to_the_lower_index_and_k_is_bounded_by_the_rows() {
-        let features = array![[0.0], [1.0], [-1.0], [1.0]];
-        let found = Neighbours::new(features.view()).of_rows(&[0], 9, &mut go).unwrap();
-        assert_eq!(found.width(), 3);
-        assert_eq!(found.of(0).iter().map(|near| near.row).collect::<Vec<_>>(), [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_search_ends_when_it_is_told_to() {
-        let features = Array2::<f64>::zeros((10, 2));
-        let mut stop = |_: f64| ControlFlow::Break(Stop::Cancelled);
-        assert_eq!(Neighbours::new(features.view()).of_rows(&[0], 1, &mut stop), Err(Stop::Cancelled));
-    }
-
-    #[test]
-    fn distances_that_overflow_are_ordered_last() {
-        let features = array![[1e300], [-1e300], [1e300]];
-        let found = Neighbours::new(features.view()).of_rows(&[0], 2, &mut go).unwrap();
-        assert_eq!(found.of(0)[0].row, 2);
-        assert_eq!(found.of(0)[1].squared_distance, f64::INFINITY);
-    }
-
-    /// All rows in the order of the definition, by sorting every distance.
-    fn by_definition(features: &Array2<f64>, point: &[f64], reach: Reach, exclude: Option<usize>) -> Vec<(f64, usize)> {
-        let squared = |row: usize| {
-            let terms = features.row(row).into_iter().zip(point).map(|(a, b)| (b - a) * (b - a));
-            terms.fold(0.0, |sum, term| sum + term)
-        };
-        let mut all: Vec<(f64, usize)> =
-            (0..features.nrows()).filter(|&row| Some(row) != exclude).map(|row| (squared(row), row)).collect();
-        all.sort_by(|a, b| match reach {
-            Reach::Nearest => a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)),
-            Reach::Farthest => b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)),
-        });
-        all
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-        #[test]
-        fn the_tree_answers_as_sorting_all_distances_does(
-            // Few distinct values make ties common; more rows than a leaf holds make the tree branch.
-            (columns, values) in (1_usize..5).prop_flat_map(|columns| {
-                (Just(columns), prop::collection::vec(-6_i8..6, columns * 300))
-            }),
-            k in 1_usize..20,
-        ) {
-            let data: Vec<f64> = values.iter().map(|&value| f64::from(value) * 0.7).collect();
-            let features = Array2::from_shape_vec((300, columns), data).unwrap();
-            let index = Neighbours::new(features.view());
-            let rows: Vec<usize> = (0..300).step_by(17).collect();
-            let found = index.of_rows(&rows, k, &mut go).unwrap();
-            let far = index.of_points(features.view(), k, Reach::Farthest, &mut go).unwrap();
-            for (query, &row) in rows.iter().enumerate() {
-                let point = features.row(row).to_vec();
-                let near: Vec<(f64, usize)> = found.of(query).iter().map(|n| (n.squared_distance, n.row)).collect();
-                prop_assert_eq!(&near[..], &by_definition(&features, &point, Reach::Nearest, Some(row))[..k]);
-                let away: Vec<(f64, usize)> = far.of(row).iter().map(|n| (n.squared_distance, n.row)).collect();
-                prop_assert_eq!(&away[..], &by_definition(&features, &point, Reach::Farthest, None)[..k]);
-            }
-        }
     }
 }

@@ -17,7 +17,7 @@
 use super::plan::SamplingPlan;
 use super::{Outcome, RemovalReason, Removed, ResampleError, Task, rows_of};
 use crate::ml::config::{KindSel, RngKind};
-use crate::ml::neighbours::Neighbours;
+use crate::ml::neighbours::{Neighbours, others_among_nearest};
 use crate::ml::observe::Stop;
 use crate::ml::sets::TrainSet;
 
@@ -143,20 +143,22 @@ pub(super) fn disagreeing(
 ) -> Result<Vec<(usize, RemovalReason)>, Stop> {
     let k = task.at_most("n_neighbors", k, set.rows() - 1, set.rows());
     let judged: Vec<usize> = (0..set.rows()).filter(|&row| clean[usize::from(set.labels[row])]).collect();
-    let found = Neighbours::new(set.features.view()).of_rows(&judged, k, task.progress)?;
-    let mut gone = Vec::new();
-    for (query, &row) in judged.iter().enumerate() {
-        let class = set.labels[row];
-        let other_class = found.of(query).iter().filter(|near| set.labels[near.row] != class).count();
-        let disagree = match kind {
-            KindSel::All => other_class > 0,
-            KindSel::Mode => is_outvoted(other_class, k, class, task.rng),
-        };
-        if disagree {
-            gone.push((row, RemovalReason::Outvoted { other_class, neighbours: k }));
-        }
-    }
-    Ok(gone)
+    // From how many neighbours of the other class on a row has to go.
+    let enough = [false, true].map(|class| match kind {
+        KindSel::All => 1,
+        KindSel::Mode => (1..=k).find(|&others| is_outvoted(others, k, class, task.rng)).unwrap_or(k + 1),
+    });
+    let mut first = |share: f64| (task.progress)(0.8 * share);
+    let verdicts = others_among_nearest(set.features.view(), &set.labels, &judged, k, enough, &mut first)?;
+    let gone: Vec<usize> = judged.into_iter().zip(verdicts).filter(|&(_, gone)| gone).map(|(row, _)| row).collect();
+    // Only of these the number is wanted.
+    let mut second = |share: f64| (task.progress)(0.8 + 0.2 * share);
+    let found = Neighbours::new(set.features.view()).of_rows(&gone, k, &mut second)?;
+    let reason = |(query, row): (usize, usize)| {
+        let other_class = found.of(query).iter().filter(|near| set.labels[near.row] != set.labels[row]).count();
+        (row, RemovalReason::Outvoted { other_class, neighbours: k })
+    };
+    Ok(gone.into_iter().enumerate().map(reason).collect())
 }
 
 /// Whether `other_class` of `voters` rows outvote a row of the given class.

@@ -1,6 +1,8 @@
 //! Appending new rows below those that are there.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
 
 use super::{ResampleError, Task, report, root};
 use crate::ml::sets::{Origin, TrainSet};
@@ -21,11 +23,48 @@ impl Growing {
     /// Makes room for `added` rows.
     pub(super) fn new(mut set: TrainSet, class: bool, added: usize) -> Self {
         let (rows, columns) = set.features.dim();
-        let mut features = Array2::zeros((rows + added, columns));
-        features.slice_mut(s![..rows, ..]).assign(&set.features);
-        set.features = Array2::zeros((0, columns));
+        let features = with_room(std::mem::replace(&mut set.features, Array2::zeros((0, columns))), added);
+        set.labels.reserve_exact(added);
+        set.origins.reserve_exact(added);
         set.weights = None;
         Self { features, rows, class, set }
+    }
+
+    /// Appends all rows that there is room for: each with these parents and with the values that `fill` computes, on
+    /// all threads.
+    ///
+    /// # Errors
+    /// If a value is not finite or the run is stopped.
+    pub(super) fn push_all(
+        &mut self,
+        task: &mut Task<'_>,
+        parents: impl Fn(usize) -> [usize; 2],
+        fill: impl Fn(usize, ArrayView2<'_, f64>, &mut [f64]) + Sync,
+    ) -> Result<(), ResampleError> {
+        let whole = if task.keep_integers { &self.set.kinds.whole[..] } else { &[] };
+        let columns = self.features.ncols().max(1);
+        let added = self.features.nrows() - self.rows;
+        let (before, mut after) = self.features.view_mut().split_at(Axis(0), self.rows);
+        let before = before.view();
+        let values = after.as_slice_mut().unwrap_or_default();
+        for (part, values) in values.chunks_mut(BLOCK_ROWS * columns).enumerate() {
+            let first = part * BLOCK_ROWS;
+            report(task.progress, first as f64 / added as f64)?;
+            let broken = values.par_chunks_mut(columns).enumerate().with_min_len(256).filter_map(|(row, out)| {
+                fill(first + row, before, out);
+                whole.iter().for_each(|whole| whole.round(&mut out[whole.column]));
+                out.iter().position(|value| !value.is_finite())
+            });
+            if let Some(column) = broken.min() {
+                return Err(ResampleError::NotFinite { column });
+            }
+        }
+        for new in 0..added {
+            let parents = parents(new).map(|parent| root(self.set.origins[parent]));
+            self.set.labels.push(self.class);
+            self.set.origins.push(Origin::Synthetic { step: task.step, parents });
+        }
+        Ok(())
     }
 
     /// Appends a row whose parents are rows of the set; `fill` is given the rows that were there before and computes
@@ -96,6 +135,23 @@ impl Growing {
         debug_assert_eq!(self.features.nrows(), self.set.labels.len());
         TrainSet { features: self.features, ..self.set }
     }
+}
+
+/// The rows with `added` rows of zeros below them. Large blocks of memory grow without being copied.
+fn with_room(features: Array2<f64>, added: usize) -> Array2<f64> {
+    let (rows, columns) = features.dim();
+    let mut values = match features.is_standard_layout() {
+        true => match features.into_raw_vec_and_offset() {
+            (values, None | Some(0)) => values,
+            (mut values, Some(offset)) => values.split_off(offset),
+        },
+        false => features.iter().copied().collect(),
+    };
+    values.truncate(rows * columns);
+    values.reserve_exact(added * columns);
+    // On all threads, since most of it is that the system hands out the memory.
+    values.par_extend((0..added * columns).into_par_iter().map(|_| 0.0));
+    Array2::from_shape_vec((rows + added, columns), values).unwrap_or_default()
 }
 
 /// `from + at * (to - from)`, also where the difference of two huge numbers overflows.

@@ -138,13 +138,12 @@ pub(super) fn extend(
 ) -> Result<TrainSet, ResampleError> {
     let groups = set.kinds.categories.clone();
     let mut growing = Growing::new(set, class, lines.lines.len());
-    for (index, line) in lines.lines.iter().enumerate() {
-        growing.push(task, [line.from, line.to], |rows, out| {
-            walk(rows, line, out);
-            let takes = lines.takes.get(index * groups.len()..).unwrap_or_default();
-            Categories::take(&groups, rows, takes, out);
-        })?;
-    }
+    let ends = |index: usize| [lines.lines[index].from, lines.lines[index].to];
+    growing.push_all(task, ends, |index, rows, out| {
+        walk(rows, &lines.lines[index], out);
+        let takes = lines.takes.get(index * groups.len()..).unwrap_or_default();
+        Categories::take(&groups, rows, takes, out);
+    })?;
     Ok(growing.finish())
 }
 

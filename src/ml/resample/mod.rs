@@ -108,6 +108,33 @@ pub enum RemovalReason {
     Hard { probability: f64 },
 }
 
+impl RemovalReason {
+    /// The name in reports and in the columns of origins.
+    pub fn name(self) -> &'static str {
+        match self {
+            RemovalReason::TomekLink { .. } => "tomek_link",
+            RemovalReason::NotSelected => "not_selected",
+            RemovalReason::Outvoted { .. } => "outvoted",
+            RemovalReason::NearMinority { .. } => "near_minority",
+            RemovalReason::Redundant => "redundant",
+            RemovalReason::Clustered => "clustered",
+            RemovalReason::Hard { .. } => "hard",
+        }
+    }
+
+    /// The row that had to do with it, if one had.
+    pub fn other(self) -> Option<Origin> {
+        match self {
+            RemovalReason::TomekLink { other } | RemovalReason::NearMinority { minority: other } => Some(other),
+            RemovalReason::NotSelected
+            | RemovalReason::Outvoted { .. }
+            | RemovalReason::Redundant
+            | RemovalReason::Clustered
+            | RemovalReason::Hard { .. } => None,
+        }
+    }
+}
+
 /// Does one step. `step_index` counts all steps of the job; the default generator draws from a stream of `seed`
 /// that is the step's own. `progress` is called with the share of the step that is done, at least every few
 /// tenths of a second.

@@ -13,8 +13,6 @@
 //! are summed, in all versions, where imbalanced-learn raises in versions 1 and 3. Memory: k distances per row, in
 //! version 2 as well.
 
-use ndarray::Axis;
-
 use super::{Note, Outcome, RemovalReason, ResampleError, Task, keep, rows_of};
 use crate::ml::neighbours::{Neighbour, Neighbours, Progress, Reach};
 use crate::ml::observe::Stop;
@@ -42,7 +40,11 @@ pub(super) fn apply(
         let ranked = match version {
             3 => third(task, &set, &members, &minority, [candidates_k, k], wanted)?,
             2 => rank(&set, members, &minority, Reach::Farthest, k, false, task.progress)?,
-            _ => rank(&set, members, &minority, Reach::Nearest, k, false, task.progress)?,
+            _ => {
+                let index = Neighbours::among(set.features.view(), &minority);
+                let least = index.least_sums(&members, k, wanted, task.progress)?;
+                least.into_iter().map(|(_, place)| members[place]).collect()
+            }
         };
         kept.extend(ranked.into_iter().take(wanted));
     }
@@ -74,14 +76,13 @@ fn near_minority(
     k: usize,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<usize>, Stop> {
-    let features = set.features.select(Axis(0), members);
-    let points = set.features.select(Axis(0), minority);
-    let found = Neighbours::new(features.view()).of_points(points.view(), k, Reach::Nearest, progress)?;
-    let mut near = vec![false; members.len()];
-    for neighbour in (0..minority.len()).flat_map(|query| found.of(query)) {
-        near[neighbour.row] = true;
-    }
-    Ok(members.iter().zip(near).filter(|&(_, near)| near).map(|(&row, _)| row).collect())
+    let index = Neighbours::among(set.features.view(), members);
+    let found = index.of_places(minority, k, Reach::Nearest, progress)?;
+    let mut near: Vec<usize> =
+        (0..minority.len()).flat_map(|query| found.of(query)).map(|neighbour| neighbour.row).collect();
+    near.sort_unstable();
+    near.dedup();
+    Ok(near)
 }
 
 /// The rows by their score, the smallest first unless `descending`.
@@ -94,9 +95,7 @@ fn rank(
     descending: bool,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<usize>, Stop> {
-    let features = set.features.select(Axis(0), minority);
-    let points = set.features.select(Axis(0), &rows);
-    let found = Neighbours::new(features.view()).of_points(points.view(), k, reach, progress)?;
+    let found = Neighbours::among(set.features.view(), minority).of_places(&rows, k, reach, progress)?;
     let scores = (0..rows.len()).map(|query| score(found.of(query), reach));
     let mut ranked: Vec<(f64, usize)> = scores.zip(rows).collect();
     // A stable sort both ways: equal scores keep the order of the rows.
