@@ -15,7 +15,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use evenkeel::ml::calibrate::Calibrator;
+use evenkeel::ml::calibrate::Correction;
 use evenkeel::ml::config::{
     Activation, BatchKind, Initializer, Loss, MlpConfig, Normalization, Optimizer, Regularization, Schedule, Training,
 };
@@ -119,7 +119,7 @@ impl Bench {
             augment: &[],
             noise_scale: &[],
             minority_is_positive: true,
-            correction: Calibrator::None,
+            correction: Correction::None,
             seed: Seed(seed as u64),
         };
         train(&task, observer).map(|_| ())

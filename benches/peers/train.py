@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Training speed of other libraries on what benches/training.rs trains, in examples per second.
 
-    train.py FILE [--hidden 128] [--batch 32] [--epochs 10] [--threads 2] [--repeat 3] [--peers sklearn torch keras]
+    train.py FILE [--hidden 128] [--batch 32] [--epochs 10] [--threads 2] [--repeat 3]
+             [--peers sklearn torch torch-compiled keras]
 
 FILE comes from prepare.py; the last fifth of its rows validates after each epoch. The network is as there: ReLU, dropout
 0.2, Adam at 0.001, the penalty 0.01 · Σw². scikit-learn has no dropout, and its fit no validation. Each figure is the
@@ -10,6 +11,7 @@ installed is named and left out; with none there is nothing to print and the sta
 
 - scikit-learn: MLPClassifier(alpha=2 · batch · 0.01)
 - PyTorch: eager, slices of one shuffled copy an epoch, Adam(fused=True), set_flush_denormal(True)
+- PyTorch, compiled: the same with torch.compile of the forward pass, the loss and the penalty; needs a C++ compiler
 - Keras: model.fit with the TensorFlow backend
 """
 import argparse
@@ -26,7 +28,8 @@ parser.add_argument("--batch", type=int, default=32)
 parser.add_argument("--epochs", type=int, default=10)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--repeat", type=int, default=3)
-parser.add_argument("--peers", nargs="+", choices=["sklearn", "torch", "keras"], default=["sklearn", "torch", "keras"])
+parser.add_argument("--peers", nargs="+", choices=["sklearn", "torch", "torch-compiled", "keras"],
+                    default=["sklearn", "torch", "torch-compiled", "keras"])
 options = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(options.threads)
@@ -47,7 +50,7 @@ def sklearn():
     return f"scikit-learn {__version__}", run
 
 
-def torch():
+def torch(is_compiled=False):
     import torch
     from torch import nn
     from torch.nn.functional import binary_cross_entropy_with_logits
@@ -55,14 +58,25 @@ def torch():
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     features, labels, valid_features, valid_labels = (torch.from_numpy(part) for part in data)
+    widths, layers = [features.shape[1], *options.hidden], []
+    for inputs, units in zip(widths, widths[1:]):
+        layers += [nn.Linear(inputs, units), nn.ReLU(), nn.Dropout(0.2)]
+    model = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+    affine = [layer for layer in model if isinstance(layer, nn.Linear)]
+
+    def objective(rows, targets):
+        loss = binary_cross_entropy_with_logits(model(rows)[:, 0], targets)
+        for layer in affine:
+            loss = loss + 0.01 * layer.weight.square().sum()
+        return loss
+
+    if is_compiled:
+        objective = torch.compile(objective, dynamic=False)
 
     def run(seed, epochs):
         torch.manual_seed(seed)
-        widths, layers = [features.shape[1], *options.hidden], []
-        for inputs, units in zip(widths, widths[1:]):
-            layers += [nn.Linear(inputs, units), nn.ReLU(), nn.Dropout(0.2)]
-        model = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
-        weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
+        for layer in affine:
+            layer.reset_parameters()
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
         for _ in range(epochs):
             model.train()
@@ -70,16 +84,13 @@ def torch():
             shuffled = zip(features[order].split(options.batch), labels[order].split(options.batch))
             for rows, targets in shuffled:
                 optimizer.zero_grad(set_to_none=True)
-                loss = binary_cross_entropy_with_logits(model(rows)[:, 0], targets)
-                for weight in weights:
-                    loss = loss + 0.01 * weight.square().sum()
-                loss.backward()
+                objective(rows, targets).backward()
                 optimizer.step()
             model.eval()
             with torch.no_grad():
                 binary_cross_entropy_with_logits(model(valid_features)[:, 0], valid_labels).item()
 
-    return f"PyTorch {torch.__version__}", run
+    return f"PyTorch {torch.__version__}" + (", compiled" if is_compiled else ""), run
 
 
 def keras():
@@ -111,7 +122,7 @@ train_x, train_y, _, _ = data
 printed = 0
 for peer in options.peers:
     try:
-        name, run = {"sklearn": sklearn, "torch": torch, "keras": keras}[peer]()
+        name, run = {"sklearn": sklearn, "torch": torch, "torch-compiled": lambda: torch(True), "keras": keras}[peer]()
     except ImportError as error:
         print(f"{peer}: not installed ({error})", file=sys.stderr)
         continue

@@ -120,9 +120,9 @@ fn requests() -> Vec<Value> {
         json!({
             "model": {"hidden_layers": [8], "members": 3, "dropout": 0.1, "activation": "prelu"},
             "optimizer": {"type": "rmsprop"},
-            "training": {"epochs": 12, "batch_size": 32, "batches": "stratified",
+            "training": {"epochs": 24, "batch_size": 32, "batches": "stratified",
                 "weight_averaging": {"type": "swa", "start_epoch": 4},
-                "early_stopping": {"monitor": "validation_average_precision", "patience": 3, "restore_best": true}},
+                "early_stopping": {"monitor": "validation_average_precision", "patience": 12, "restore_best": true}},
         }),
         json!({
             // Products wide enough to be shared among threads.
@@ -130,6 +130,16 @@ fn requests() -> Vec<Value> {
             "optimizer": {"type": "adamw"}, "resample": [],
             "training": {"epochs": 15, "batch_size": 150, "schedule": {"type": "one_cycle"},
                 "early_stopping": {"monitor": "validation_loss", "patience": 9, "restore_best": true}},
+        }),
+        json!({
+            "model": {"hidden_layers": [6], "dropout": 0.1}, "bagging": {"members": 4}, "resample": [],
+            "training": {"epochs": 16, "batch_size": 16,
+                "early_stopping": {"monitor": "validation_loss", "patience": 12, "restore_best": true}},
+        }),
+        json!({
+            // A batch that is worked on in parts.
+            "model": {"hidden_layers": [192, 192], "dropout": 0.2, "activation": "relu"},
+            "training": {"epochs": 16, "batch_size": 130, "early_stopping": null},
         }),
     ];
     parts.into_iter().zip(3..).map(|(parts, seed)| request(seed, parts)).collect()
@@ -299,25 +309,26 @@ fn a_forged_checkpoint_is_refused_by_what_is_wrong_with_it() {
     assert_eq!(refusal(&data, &request, forged(&bytes, |_, _| {})), None);
     type Change = fn(&mut Value, &mut HashMap<String, Vec<f32>>);
     let changes: [(&str, Change); 13] = [
-        ("version 2", |header, _| header["format_version"] = json!(2)),
-        ("not as many epochs", |header, _| header["progress"]["epoch"] = json!(6)),
-        ("not as many epochs", |header, _| header["progress"]["epoch"] = json!(0)),
-        ("not as many steps", |header, _| header["progress"]["batch"] = json!(1_000)),
-        ("averaged weights", |header, _| header["progress"]["averaged"] = Value::Null),
+        ("version 3", |header, _| header["format_version"] = json!(3)),
+        ("not as many epochs", |header, _| header["members"][1]["running"]["epoch"] = json!(6)),
+        ("not as many epochs", |header, _| header["members"][1]["running"]["epoch"] = json!(0)),
+        ("not as many steps", |header, _| header["members"][1]["running"]["batch"] = json!(1_000)),
+        ("averaged weights", |header, _| header["members"][1]["running"]["averaged"] = Value::Null),
         ("best weights", |header, _| {
-            header["progress"]["has_best"] = json!(!header["progress"]["has_best"].as_bool().unwrap());
+            header["members"][1]["running"]["has_best"] =
+                json!(!header["members"][1]["running"]["has_best"].as_bool().unwrap());
         }),
-        ("without a reason", |header, _| header["progress"]["stopped_by"] = json!("converged")),
+        ("without a reason", |header, _| header["members"][1]["running"]["stopped_by"] = json!("converged")),
         ("no member", |header, _| {
-            let member = json!({"epochs_run": 4, "best_epoch": 4, "stopped_by": "epochs"});
-            header["finished"] = json!([member, member]);
+            let member = json!({"finished": {"epochs_run": 4, "best_epoch": 4, "stopped_by": "epochs"}});
+            header["members"] = json!([member, member]);
         }),
-        ("\"network.parameters\"", |_, tensors| drop(tensors.remove("network.parameters"))),
-        ("\"moments.first\"", |_, tensors| tensors.get_mut("moments.first").unwrap().push(0.0)),
-        ("\"moments.second\"", |_, tensors| tensors.get_mut("moments.second").unwrap()[0] = -1.0),
-        ("\"average.parameters\"", |_, tensors| tensors.get_mut("average.parameters").unwrap()[0] = f32::NAN),
+        ("\"1.network.parameters\"", |_, tensors| drop(tensors.remove("1.network.parameters"))),
+        ("\"1.moments.first\"", |_, tensors| tensors.get_mut("1.moments.first").unwrap().push(0.0)),
+        ("\"1.moments.second\"", |_, tensors| tensors.get_mut("1.moments.second").unwrap()[0] = -1.0),
+        ("\"1.average.parameters\"", |_, tensors| tensors.get_mut("1.average.parameters").unwrap()[0] = f32::NAN),
         // Rows of four weights lie sixteen apart.
-        ("\"network\"", |_, tensors| tensors.get_mut("network.parameters").unwrap()[5] = 1.0),
+        ("\"1.network\"", |_, tensors| tensors.get_mut("1.network.parameters").unwrap()[5] = 1.0),
     ];
     for (expected, change) in changes {
         let refused = refusal(&data, &request, forged(&bytes, change)).unwrap_or_default();

@@ -239,10 +239,13 @@ impl Division {
     fn of(features: ArrayView2<'_, f64>) -> Self {
         let sampled = (SAMPLED_CELLS / features.ncols().max(1)).clamp(*SAMPLED_ROWS.start(), *SAMPLED_ROWS.end());
         let step = (features.nrows() / sampled).max(1);
+        // Copied row by row: along a column, every value would lie on a line of the cache of its own.
+        let rows: Vec<usize> = (0..features.nrows()).step_by(step).collect();
+        let features = features.select(Axis(0), &rows);
         let mut division = Self { dense: Vec::new(), sparse: Vec::new(), bases: Vec::new() };
         let mut entries = 0.0;
         for (index, column) in features.axis_iter(Axis(1)).enumerate() {
-            let mut sample: Vec<f64> = column.iter().step_by(step).copied().collect();
+            let mut sample: Vec<f64> = column.to_vec();
             let (base, share) = usual(&mut sample);
             if share <= SPARSE_SHARE {
                 division.sparse.push(index);

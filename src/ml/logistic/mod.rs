@@ -12,7 +12,7 @@
 //! is no L1 penalty, by coordinate descent with an active set where there is one (Lee, Sun and Saunders 2014;
 //! Friedman, Hastie and Tibshirani 2010). Beyond, L-BFGS without an L1 penalty, and with one the same Newton steps on
 //! a growing working set of columns. Columns that are mostly zero are kept as lists of their values, and very many
-//! rows start from the fit of a sample of them; neither changes the optimum.
+//! rows start from the fit of a sample of them, which goes on to guide their steps; neither changes the optimum.
 //!
 //! All sums run in an order that the data alone defines, so the result does not depend on the number of threads.
 
@@ -20,6 +20,7 @@ mod cholesky;
 mod descent;
 mod design;
 mod gradient;
+mod guide;
 mod kernels;
 mod math;
 mod newton;
@@ -35,9 +36,11 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::labels::ClassWeights;
 use super::observe::Stop;
+use guide::Guide;
 use newton::{Goal, Solution};
 use objective::Objective;
 pub use path::{PathFit, fit_path, strengths};
+use sample::Sample;
 
 /// What is to be fitted.
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +99,12 @@ pub fn fit(
     check_classes(task)?;
     let mut watch = Watch { step, done: 0.0 };
     let objective = Objective::new(task, &mut watch)?;
-    let start = sample::start(task, &objective, &mut watch)?;
-    let solution = solve(task, &objective, start, &mut watch)?;
+    let sample = Sample::of(task, &objective);
+    let sample_task = sample.as_ref().map(|sample| sample.task(task));
+    let smaller = sample_task.as_ref().map(|task| Objective::new(task, &mut watch)).transpose()?;
+    let start = sample::start(&objective, sample_task.as_ref().zip(smaller.as_ref()), &mut watch)?;
+    let guide = smaller.as_ref().and_then(|smaller| Guide::new(&objective, smaller));
+    let solution = solve(task, &objective, (start, guide), &mut watch)?;
     Ok(FittedLogistic::of(&objective, solution))
 }
 
@@ -107,18 +114,18 @@ fn check_classes(task: &LogisticTask<'_>) -> Result<(), LogisticError> {
     if positive == 0 || negative == 0 { Err(LogisticError::OneClass { positive, negative }) } else { Ok(()) }
 }
 
-/// Minimises the objective from `start`, or from the constant model where that is better.
+/// Minimises the objective from `start`, or from the constant model where that is better; a guide helps.
 fn solve(
     task: &LogisticTask<'_>,
     objective: &Objective<'_>,
-    start: Vec<f64>,
+    (start, guide): (Vec<f64>, Option<Guide<'_>>),
     watch: &mut Watch<'_>,
 ) -> Result<Solution, LogisticError> {
     let goal = Goal { tolerance: task.tolerance, decrease: 0.0, max_iterations: task.max_iterations };
     if objective.l1 > 0.0 && objective.design.size() > newton::MAX_COLUMNS + 1 {
         return wide::minimize(task, objective, start, &goal, watch);
     }
-    let mut model = newton::Model::of(objective);
+    let mut model = newton::Model::of(objective, guide);
     let mut start = start;
     let mut at = objective.evaluate(&start, model.full_order(), watch)?;
     let is_worse = at.value.is_nan() || at.value > objective.start_value();
@@ -133,6 +140,25 @@ impl FittedLogistic {
     /// A model read from its parameters.
     pub fn from_parameters(weights: Vec<f64>, intercept: f64) -> Self {
         Self { weights, intercept, iterations: 0, objective: 0.0, converged: true }
+    }
+
+    /// The model whose logits are the mean of those of the fits, of which there is at least one.
+    pub fn mean(mut fits: Vec<Self>) -> Self {
+        let share = 1.0 / fits.len() as f64;
+        let mut mean = fits.swap_remove(0);
+        if fits.is_empty() {
+            return mean;
+        }
+        for fit in &fits {
+            mean.weights.iter_mut().zip(&fit.weights).for_each(|(sum, weight)| *sum += weight);
+            mean.intercept += fit.intercept;
+            mean.objective += fit.objective;
+            mean.iterations = mean.iterations.max(fit.iterations);
+            mean.converged &= fit.converged;
+        }
+        mean.weights.iter_mut().for_each(|sum| *sum *= share);
+        (mean.intercept, mean.objective) = (mean.intercept * share, mean.objective * share);
+        mean
     }
 
     /// One logit per row of `(rows, columns)`. A row's logit does not depend on the rows beside it.

@@ -9,6 +9,7 @@
 use ndarray::Array2;
 
 use super::cholesky::Factor;
+use super::guide::Guide;
 use super::objective::{Evaluation, Objective, Order};
 use super::quasi_newton::Memory;
 use super::{LogisticError, Watch, descent};
@@ -44,7 +45,7 @@ pub(super) fn minimize(
     goal: &Goal,
     watch: &mut Watch<'_>,
 ) -> Result<Solution, LogisticError> {
-    let mut model = Model::of(objective);
+    let mut model = Model::of(objective, None);
     let at = objective.evaluate(&start, model.full_order(), watch)?;
     descend(objective, start, at, &mut model, goal, watch)
 }
@@ -54,7 +55,7 @@ pub(super) fn descend(
     objective: &Objective<'_>,
     mut point: Vec<f64>,
     mut at: Evaluation,
-    model: &mut Model,
+    model: &mut Model<'_>,
     goal: &Goal,
     watch: &mut Watch<'_>,
 ) -> Result<Solution, LogisticError> {
@@ -74,7 +75,7 @@ pub(super) fn descend(
         let from = From { point: &point, at: &at, direction: &direction, predicted, optimality };
         let order = model.next_order(objective, optimality, goal.tolerance);
         let Some((next, reached)) = search(objective, &from, order, watch)? else {
-            if model.is_fresh() {
+            if model.is_fresh() && !model.loses_its_guide() {
                 // Nothing lowers the objective: this is the optimum as far as floating point can tell, if the model
                 // is to be trusted at all.
                 let is_still = direction.iter().all(|&by| by == 0.0);
@@ -162,7 +163,8 @@ fn search(
 }
 
 /// What is known of the curvature.
-pub(super) struct Model {
+pub(super) struct Model<'g> {
+    guide: Option<Guide<'g>>,
     curvature: Curvature,
     memory: Memory,
     /// Steps taken since the curvature was computed.
@@ -180,9 +182,11 @@ enum Curvature {
     Diagonal(Vec<f64>),
 }
 
-impl Model {
-    pub(super) fn of(objective: &Objective<'_>) -> Self {
+impl<'g> Model<'g> {
+    /// A guide works out the steps as long as they lead downhill.
+    pub(super) fn of(objective: &Objective<'_>, guide: Option<Guide<'g>>) -> Self {
         Self {
+            guide,
             curvature: Curvature::Unknown,
             memory: Memory::default(),
             age: 0,
@@ -205,6 +209,11 @@ impl Model {
         self.memory.forget();
     }
 
+    /// Does without the guide from now on; whether there was one.
+    fn loses_its_guide(&mut self) -> bool {
+        self.guide.take().is_some()
+    }
+
     /// Takes the second derivatives out of an evaluation, if it has any.
     fn learn(&mut self, at: &mut Evaluation) {
         if let Some(hessian) = at.hessian.take() {
@@ -216,6 +225,9 @@ impl Model {
         }
         self.age = 0;
         self.memory.forget();
+        if let Some(guide) = &mut self.guide {
+            guide.forget();
+        }
     }
 
     fn direction(
@@ -232,6 +244,12 @@ impl Model {
                 Ok(descent::direction(objective, point, gradient, hessian, precision, watch)?)
             }
             Curvature::Hessian(hessian, factor) => {
+                if let Some(guide) = &mut self.guide {
+                    match guide.direction(point, gradient, hessian, watch)? {
+                        Some(direction) => return Ok(direction),
+                        None => self.guide = None,
+                    }
+                }
                 if factor.is_none() {
                     *factor = Factor::of(hessian);
                 }

@@ -67,7 +67,7 @@ pub fn fit_path(
         let mut share = |done: f64| step((before + done) / strengths.len() as f64);
         let mut watch = Watch { step: &mut share, done: 0.0 };
         (objective.l1, objective.l2) = (strength * task.l1, strength * task.l2);
-        let solution = solve(task, &objective, point, &mut watch)?;
+        let solution = solve(task, &objective, (point, None), &mut watch)?;
         point = solution.point.clone();
         fits.push(PathFit { strength, model: FittedLogistic::of(&objective, solution) });
     }

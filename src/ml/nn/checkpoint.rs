@@ -1,7 +1,7 @@
 //! A training run on its way, as bytes: what a run needs to go on as if it had never been interrupted.
 //!
-//! One safetensors file: the flat buffers of the network, the optimizer, the averaged and the best weights, and a
-//! JSON header that says how far the run has come. All chance of an epoch comes from streams of its own, so of
+//! One safetensors file: of each member of an ensemble that was begun, the flat buffers of the network and, if it is
+//! not finished, of the optimizer, the averaged and the best weights; and a JSON header that says how far each has come. All chance of an epoch comes from streams of its own, so of
 //! those only their place is kept. A checkpoint names its task by a [`fingerprint`] of the configuration, the rows as
 //! resampled and the program; that of any other task is refused. Everything in it is checked before use.
 
@@ -22,7 +22,7 @@ use crate::ml::observe::StoppedBy;
 /// Larger checkpoints are neither written nor read.
 pub const MAX_CHECKPOINT_BYTES: u64 = 1 << 29;
 /// Changes when the same program version would read the file otherwise.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// More than the header of a file takes.
 const HEADER_BYTES: u64 = 1 << 20;
 const HEADER_KEY: &str = "evenkeel_checkpoint";
@@ -109,16 +109,32 @@ pub(super) struct State {
     pub(super) last_step: Option<[Buffer; 2]>,
 }
 
-/// Where an interrupted ensemble goes on: the members that are trained, and the one under way.
-pub(super) type Opened = (Vec<TrainedNetwork>, State);
+/// A member of an ensemble that was begun, as it is written.
+pub(super) enum Standing<'a> {
+    Finished(&'a TrainedNetwork),
+    Running(Box<Snapshot<'a>>),
+}
+
+/// The same, as it was read.
+pub(super) enum Opened {
+    Finished(TrainedNetwork),
+    Running(Box<State>),
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     format_version: u32,
     fingerprint: String,
-    finished: Vec<Finished>,
-    progress: Progress,
+    /// In their order; those that follow were not begun.
+    members: Vec<Member>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Member {
+    Finished(Finished),
+    Running(Progress),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,62 +145,43 @@ struct Finished {
     stopped_by: StoppedBy,
 }
 
-/// Writes and reads the checkpoints of one task, all members included.
+/// Writes and reads the checkpoints of an ensemble.
 pub(super) struct Keeper<'a> {
-    task: MlpTask<'a>,
+    tasks: &'a [MlpTask<'a>],
     /// Reads all rows: only made when it is needed.
     fingerprint: OnceCell<String>,
 }
 
 impl<'a> Keeper<'a> {
-    pub(super) fn new(task: &MlpTask<'a>) -> Self {
-        Self { task: *task, fingerprint: OnceCell::new() }
+    /// One task for each member, at least one.
+    pub(super) fn new(tasks: &'a [MlpTask<'a>]) -> Self {
+        Self { tasks, fingerprint: OnceCell::new() }
     }
 
     fn fingerprint(&self) -> &str {
-        self.fingerprint.get_or_init(|| fingerprint(&self.task))
+        self.fingerprint.get_or_init(|| fingerprint(self.tasks))
     }
 
     /// # Errors
     /// [`CheckpointError::TooLarge`].
-    pub(super) fn write(
-        &self,
-        finished: &[TrainedNetwork],
-        snapshot: &Snapshot<'_>,
-    ) -> Result<Vec<u8>, CheckpointError> {
-        let mut buffers = Vec::new();
-        let mut add = |name: String, values| buffers.push((name, Values(values, [values.len()])));
-        let members = finished.iter().enumerate().map(|(index, member)| (format!("finished.{index}"), &member.network));
-        let others = [("network", Some(snapshot.network)), ("average", snapshot.average), ("best", snapshot.best)];
-        let others = others.into_iter().filter_map(|(name, network)| Some((name.to_owned(), network?)));
-        for (name, network) in members.chain(others) {
-            add(format!("{name}.parameters"), &*network.parameters);
-            add(format!("{name}.statistics"), &*network.statistics);
-        }
-        add("moments.first".to_owned(), snapshot.moments[0]);
-        add("moments.second".to_owned(), snapshot.moments[1]);
-        add("last_step.gradient".to_owned(), snapshot.last_step[0]);
-        add("last_step.before".to_owned(), snapshot.last_step[1]);
-        let bytes = buffers.iter().map(|(_, values)| values.data_len() as u64).sum::<u64>() + HEADER_BYTES;
+    pub(super) fn write(&self, members: &[Standing<'_>]) -> Result<Vec<u8>, CheckpointError> {
+        let mut buffers = Buffers::default();
+        let members = members.iter().enumerate().map(|(index, member)| buffers.add(index, member)).collect();
+        let bytes = buffers.bytes() + HEADER_BYTES;
         if bytes > MAX_CHECKPOINT_BYTES {
             return Err(CheckpointError::TooLarge { bytes });
         }
-        let header = Header {
-            format_version: FORMAT_VERSION,
-            fingerprint: self.fingerprint().to_owned(),
-            finished: finished.iter().map(Finished::of).collect(),
-            progress: snapshot.progress.clone(),
-        };
+        let header = Header { format_version: FORMAT_VERSION, fingerprint: self.fingerprint().to_owned(), members };
         let header = serde_json::to_string(&header).map_err(CheckpointError::Header)?;
         let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
-        safetensors::serialize(buffers, Some(metadata)).map_err(CheckpointError::NotSafetensors)
+        safetensors::serialize(buffers.named, Some(metadata)).map_err(CheckpointError::NotSafetensors)
     }
 
-    /// Reads bytes that nobody vouches for.
+    /// Reads bytes that nobody vouches for: the members that were begun.
     ///
     /// # Errors
-    /// If they are not a checkpoint of this very task.
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<Opened, CheckpointError> {
+    /// If they are not a checkpoint of these very tasks.
+    pub(super) fn read(&self, bytes: &[u8]) -> Result<Vec<Opened>, CheckpointError> {
         if bytes.len() as u64 > MAX_CHECKPOINT_BYTES {
             return Err(CheckpointError::TooLarge { bytes: bytes.len() as u64 });
         }
@@ -193,79 +190,127 @@ impl<'a> Keeper<'a> {
         if header.fingerprint != self.fingerprint() {
             return Err(CheckpointError::Foreign);
         }
-        self.check(&header)?;
-        // The fingerprint is that of the task: its sizes are not claims of the file.
-        let shape = NetworkShape::of(self.task.model, self.task.train.features.ncols());
-        let blank = Network::zeros(&shape);
-        let network = |name: &str| read_network(&tensors, name, &blank);
-        let members = header.finished.iter().enumerate();
-        let rows = batches(&self.task).rows();
-        let finished = members
-            .map(|(index, member)| Ok(member.with(network(&format!("finished.{index}"))?, rows)))
-            .collect::<Result<_, CheckpointError>>()?;
-        let progress = header.progress;
-        let length = blank.parameters().len();
-        let moment = |name: &str, length: usize| read_buffer(&tensors, name, length, |value| !value.is_nan());
-        let seconds = if self.task.optimizer.has_second_moments() { length } else { 0 };
-        let last_step = |part: &str, is_done: bool| {
-            let name = format!("last_step.{part}");
-            read_buffer(&tensors, &name, if is_done { length } else { 0 }, |value| !value.is_nan())
-        };
-        let is_done = progress.batch > 0 && progress.batch == batches(&self.task).count();
-        let last_step = [last_step("gradient", is_done)?, last_step("before", is_done)?];
-        let state = State {
-            network: network("network")?,
-            moments: [moment("moments.first", length)?, moment("moments.second", seconds)?],
-            average: progress.averaged.map(|_| network("average")).transpose()?,
-            best: progress.has_best.then(|| network("best")).transpose()?,
-            last_step: is_done.then_some(last_step),
-            progress,
-        };
-        if state.moments[1].iter().any(|&value| value < 0.0) {
-            return Err(CheckpointError::Tensor { name: "moments.second".to_owned() });
+        let is_finished = |member: &Member| matches!(member, Member::Finished(_));
+        let count = header.members.len();
+        if count == 0
+            || count > self.tasks.len()
+            || (count == self.tasks.len() && header.members.iter().all(is_finished))
+        {
+            return Err(CheckpointError::Inconsistent { what: "no member is under way" });
         }
-        let layout = blank.layout();
-        let padded = [&state.moments[0], &state.moments[1]].into_iter().chain(state.last_step.iter().flatten());
-        if padded.into_iter().any(|buffer| !is_padded(buffer, layout.tensors())) {
-            return Err(CheckpointError::Inconsistent { what: "values lie between rows" });
+        let members = header.members.into_iter().zip(self.tasks).enumerate();
+        members.map(|(index, (member, task))| open(&tensors, index, member, task)).collect()
+    }
+}
+
+/// What is to be written, by name.
+#[derive(Default)]
+struct Buffers<'a> {
+    named: Vec<(String, Values<'a>)>,
+}
+
+impl<'a> Buffers<'a> {
+    fn add(&mut self, index: usize, member: &Standing<'a>) -> Member {
+        let mut add = |name: &str, values: &'a [f32]| {
+            self.named.push((format!("{index}.{name}"), Values(values, [values.len()])));
+        };
+        let (network, running) = match member {
+            Standing::Finished(trained) => (&trained.network, None),
+            Standing::Running(snapshot) => (snapshot.network, Some(&**snapshot)),
+        };
+        let others = running.map(|snapshot| [("average", snapshot.average), ("best", snapshot.best)]);
+        let others = others.into_iter().flatten().filter_map(|(name, network)| Some((name, network?)));
+        for (name, network) in std::iter::once(("network", network)).chain(others) {
+            add(&format!("{name}.parameters"), &network.parameters);
+            add(&format!("{name}.statistics"), &network.statistics);
         }
-        Ok((finished, state))
+        if let Some(snapshot) = running {
+            add("moments.first", snapshot.moments[0]);
+            add("moments.second", snapshot.moments[1]);
+            add("last_step.gradient", snapshot.last_step[0]);
+            add("last_step.before", snapshot.last_step[1]);
+        }
+        match member {
+            Standing::Finished(trained) => Member::Finished(Finished::of(trained)),
+            Standing::Running(snapshot) => Member::Running(snapshot.progress.clone()),
+        }
     }
 
-    fn check(&self, header: &Header) -> Result<(), CheckpointError> {
-        let (training, progress) = (self.task.training, &header.progress);
-        let wrong = |what: &'static str| Err(CheckpointError::Inconsistent { what });
-        if header.finished.len() >= self.task.model.members.max(1) {
-            return wrong("no member is under way");
-        }
-        let epochs = header.finished.iter().map(|member| member.epochs_run).chain([progress.epoch.wrapping_sub(1)]);
-        if epochs.max().is_none_or(|most| most > training.epochs) || progress.epoch == 0 {
-            return wrong("there are not as many epochs");
-        }
-        if progress.batch > batches(&self.task).count() || (progress.batch > 0 && progress.epoch > training.epochs) {
-            return wrong("an epoch has not as many steps");
-        }
-        if progress.averaged.is_some() != training.weight_averaging.is_some() {
-            return wrong("averaged weights belong to a run that averages them");
-        }
-        if progress.stopper.is_some() != training.early_stopping.is_some() {
-            return wrong("early stopping belongs to a run that may stop early");
-        }
-        let restores = training.early_stopping.as_ref().is_some_and(|config| config.restore_best);
-        let has_improved = progress.stopper.is_some_and(|(best, ..)| best.is_some());
-        if progress.has_best != (restores && has_improved) {
-            return wrong("the best weights belong to a run that restores them");
-        }
-        let may_have_stopped = match progress.stopped_by {
-            StoppedBy::Epochs => true,
-            StoppedBy::EarlyStopping => progress.stopper.is_some() && progress.batch == 0,
-            StoppedBy::Converged => false,
-        };
-        if !may_have_stopped {
-            return wrong("it stopped without a reason");
-        }
-        Ok(())
+    fn bytes(&self) -> u64 {
+        self.named.iter().map(|(_, values)| values.data_len() as u64).sum()
     }
+}
+
+/// One member of its task.
+fn open(
+    tensors: &SafeTensors<'_>,
+    index: usize,
+    member: Member,
+    task: &MlpTask<'_>,
+) -> Result<Opened, CheckpointError> {
+    // The fingerprint is that of the task: its sizes are not claims of the file.
+    let blank = Network::zeros(&NetworkShape::of(task.model, task.train.features.ncols()));
+    let network = |name: &str| read_network(tensors, &format!("{index}.{name}"), &blank);
+    let progress = match member {
+        Member::Finished(finished) if finished.epochs_run <= task.training.epochs => {
+            return Ok(Opened::Finished(finished.with(network("network")?, batches(task).rows())));
+        }
+        Member::Finished(_) => return Err(CheckpointError::Inconsistent { what: "there are not as many epochs" }),
+        Member::Running(progress) => progress,
+    };
+    check(task, &progress)?;
+    let length = blank.parameters().len();
+    let buffer =
+        |name: &str, length: usize| read_buffer(tensors, &format!("{index}.{name}"), length, |value| !value.is_nan());
+    let seconds = if task.optimizer.has_second_moments() { length } else { 0 };
+    let is_done = progress.batch > 0 && progress.batch == batches(task).count();
+    let last = if is_done { length } else { 0 };
+    let last_step = [buffer("last_step.gradient", last)?, buffer("last_step.before", last)?];
+    let state = State {
+        network: network("network")?,
+        moments: [buffer("moments.first", length)?, buffer("moments.second", seconds)?],
+        average: progress.averaged.map(|_| network("average")).transpose()?,
+        best: progress.has_best.then(|| network("best")).transpose()?,
+        last_step: is_done.then_some(last_step),
+        progress,
+    };
+    if state.moments[1].iter().any(|&value| value < 0.0) {
+        return Err(CheckpointError::Tensor { name: format!("{index}.moments.second") });
+    }
+    let padded = [&state.moments[0], &state.moments[1]].into_iter().chain(state.last_step.iter().flatten());
+    if padded.into_iter().any(|buffer| !is_padded(buffer, blank.layout().tensors())) {
+        return Err(CheckpointError::Inconsistent { what: "values lie between rows" });
+    }
+    Ok(Opened::Running(Box::new(state)))
+}
+
+/// Whether a run of the task can be there.
+fn check(task: &MlpTask<'_>, progress: &Progress) -> Result<(), CheckpointError> {
+    let training = task.training;
+    let wrong = |what: &'static str| Err(CheckpointError::Inconsistent { what });
+    if progress.epoch == 0 || progress.epoch - 1 > training.epochs {
+        return wrong("there are not as many epochs");
+    }
+    if progress.batch > batches(task).count() || (progress.batch > 0 && progress.epoch > training.epochs) {
+        return wrong("an epoch has not as many steps");
+    }
+    if progress.averaged.is_some() != training.weight_averaging.is_some() {
+        return wrong("averaged weights belong to a run that averages them");
+    }
+    if progress.stopper.is_some() != training.early_stopping.is_some() {
+        return wrong("early stopping belongs to a run that may stop early");
+    }
+    let restores = training.early_stopping.as_ref().is_some_and(|config| config.restore_best);
+    let has_improved = progress.stopper.is_some_and(|(best, ..)| best.is_some());
+    if progress.has_best != (restores && has_improved) {
+        return wrong("the best weights belong to a run that restores them");
+    }
+    let may_have_stopped = match progress.stopped_by {
+        StoppedBy::Epochs => true,
+        StoppedBy::EarlyStopping => progress.stopper.is_some() && progress.batch == 0,
+        StoppedBy::Converged => false,
+    };
+    if may_have_stopped { Ok(()) } else { wrong("it stopped without a reason") }
 }
 
 impl Finished {

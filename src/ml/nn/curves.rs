@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::network::Network;
-use crate::ml::calibrate::Calibrator;
+use crate::ml::calibrate::Correction;
 use crate::ml::config::Monitor;
 use crate::ml::kernel::{cross_entropy, l1_and_squares, stride};
 use crate::ml::logit::sigmoid;
@@ -22,9 +22,9 @@ pub struct Scored {
 }
 
 impl Scored {
-    /// `calibrator` turns logits into natural log-odds, for the loss.
-    pub fn new(logits: &[f32], labels: &[bool], calibrator: &Calibrator) -> Self {
-        let natural: Vec<f64> = logits.iter().map(|&logit| calibrator.natural(f64::from(logit))).collect();
+    /// `correction` turns logits into natural log-odds, for the loss.
+    pub fn new(logits: &[f32], labels: &[bool], correction: Correction) -> Self {
+        let natural: Vec<f64> = logits.iter().map(|&logit| correction.natural(f64::from(logit))).collect();
         let finite = logits.iter().all(|logit| logit.is_finite());
         let keys: Vec<u64> = if finite { logits.iter().zip(labels).map(key).collect() } else { Vec::new() };
         let keys = sorted(keys);
@@ -228,7 +228,7 @@ mod tests {
         fn areas_are_those_of_the_report(rows in prop::collection::vec((-4_i32..4, any::<bool>()), 1..60)) {
             let logits: Vec<f32> = rows.iter().map(|(logit, _)| *logit as f32 * 0.5).collect();
             let labels: Vec<bool> = rows.iter().map(|(_, label)| *label).collect();
-            let scored = Scored::new(&logits, &labels, &Calibrator::None);
+            let scored = Scored::new(&logits, &labels, Correction::None);
             let exact: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
             let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
                 (Some(a), Some(b)) => (a - b).abs() < 1e-12,
@@ -245,7 +245,7 @@ mod tests {
     /// tp 2, fp 1, fn 0, tn 1; the cut after the first has tp 1, fp 0, fn 1, tn 2.
     #[test]
     fn threshold_metrics_are_the_best_over_all_cuts() {
-        let scored = Scored::new(&[2.0, 1.0, 0.0, -1.0], &[true, false, true, false], &Calibrator::None);
+        let scored = Scored::new(&[2.0, 1.0, 0.0, -1.0], &[true, false, true, false], Correction::None);
         let of = |monitor| scored.monitored(monitor).unwrap();
         assert!((of(Monitor::ValidationF1) - 0.8).abs() < 1e-12);
         assert!((of(Monitor::ValidationMcc) - 1.0 / 3.0_f64.sqrt()).abs() < 1e-12);
@@ -256,9 +256,9 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_of_broken_or_missing_rows() {
-        let broken = Scored::new(&[f32::NAN, 1.0], &[true, false], &Calibrator::None);
+        let broken = Scored::new(&[f32::NAN, 1.0], &[true, false], Correction::None);
         assert!(broken.average_precision().is_none() && broken.loss.is_some_and(f64::is_nan));
-        let empty = Scored::new(&[], &[], &Calibrator::None);
+        let empty = Scored::new(&[], &[], Correction::None);
         assert!(Monitor::ALL.into_iter().all(|monitor| empty.monitored(monitor).is_none()));
         assert_eq!((empty.recall(), empty.predicted_positive()), (None, None));
     }

@@ -1,4 +1,4 @@
-//! What a training task is, as a hash: two tasks with the same one train the same network, bit for bit.
+//! What the training tasks of an ensemble are, as a hash: with the same one they train the same networks, bit for bit.
 
 use sha2::{Digest, Sha256};
 
@@ -10,7 +10,20 @@ const BLOCK: usize = 4096;
 
 /// A SHA-256 over the configuration, the rows as they are trained on and scored, the program's version and the
 /// instructions that its loops are compiled for, which round differently.
-pub(super) fn fingerprint(task: &MlpTask<'_>) -> String {
+pub(super) fn fingerprint(tasks: &[MlpTask<'_>]) -> String {
+    let mut hash = Sha256::new();
+    let mut known: Option<&MlpTask<'_>> = None;
+    for task in tasks {
+        // Members that learn from the same rows differ in nothing but their seeds, which come from the first one's.
+        if known.is_none_or(|known| !std::ptr::eq(known.train, task.train)) {
+            add(&mut hash, task);
+        }
+        known = Some(task);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn add(hash: &mut Sha256, task: &MlpTask<'_>) {
     // Taken apart whole, so that nothing that is added to a task is forgotten here.
     let MlpTask {
         train,
@@ -27,20 +40,18 @@ pub(super) fn fingerprint(task: &MlpTask<'_>) -> String {
         correction,
         seed,
     } = task;
-    let mut hash = Sha256::new();
     let program = (env!("CARGO_PKG_VERSION"), level());
     let learner = (model, loss, class_weights, regularization, optimizer, training);
     let rows = (augment, noise_scale, minority_is_positive, correction, seed);
     // Debug output tells every two numbers apart.
     hash.update(format!("{program:?} {learner:?} {rows:?} {:?}", (train.features.dim(), validation.features().dim())));
-    numbers(&mut hash, train.features.iter().map(|value| value.to_bits()));
-    numbers(&mut hash, train.labels.iter().map(|&label| u64::from(label)));
+    numbers(hash, train.features.iter().map(|value| value.to_bits()));
+    numbers(hash, train.labels.iter().map(|&label| u64::from(label)));
     if let Some(weights) = &train.weights {
-        numbers(&mut hash, weights.iter().map(|weight| u64::from(weight.to_bits())));
+        numbers(hash, weights.iter().map(|weight| u64::from(weight.to_bits())));
     }
-    numbers(&mut hash, validation.features().iter().map(|value| value.to_bits()));
-    numbers(&mut hash, validation.labels().iter().map(|&label| u64::from(label)));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    numbers(hash, validation.features().iter().map(|value| value.to_bits()));
+    numbers(hash, validation.labels().iter().map(|&label| u64::from(label)));
 }
 
 fn numbers(hash: &mut Sha256, values: impl Iterator<Item = u64>) {

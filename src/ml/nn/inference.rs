@@ -1,16 +1,24 @@
 //! Prediction: features to logits, in blocks of rows.
 
 use ndarray::{Array2, ArrayView2, s};
+use rayon::prelude::*;
 
+use super::layout::HiddenLayout;
 use super::network::Network;
 use super::normalization::NormInference;
-use super::pass::{Batch, affine, clear_padding};
+use super::part::{affine, clear_padding};
+use super::pass::Batch;
 use super::rows::Rows;
 use crate::ml::config::Activation;
-use crate::ml::kernel::{Buffer, activate, add_into, dot_rows, parametric_relu, relu, stride};
+use crate::ml::kernel::{
+    Buffer, activate, add_into, dot_rows, matmul, matmul_shared, parametric_relu, relu, stride, threads,
+};
 
 /// Rows that go through the network together: enough for the matrix product, few enough for the cache.
 const BLOCK: usize = 256;
+/// Multiply-adds of a block below which sharing its rows costs more than it saves, and the rows shared out at a time.
+const WORTH_SHARING: usize = 1 << 22;
+const SHARED_ROWS: usize = 64;
 
 /// A network ready to score rows, with room for a block of them.
 pub(super) struct Scorer<'a> {
@@ -31,29 +39,27 @@ impl<'a> Scorer<'a> {
     }
 
     /// One logit per row. A row's logit depends on that row alone: each is summed in the same order wherever the
-    /// row stands.
+    /// row stands. On a thread of a pool with several threads, the rows of a large network are shared.
     pub(super) fn score(&mut self, batch: Batch<'_>, logits: &mut [f32]) {
         let network = self.network;
-        let activation = network.shape().activation;
+        let is_shared = threads() > 1 && batch.rows.saturating_mul(network.layout().weights_end) >= WORTH_SHARING;
         let mut below = batch;
         for ((layer, output), norm) in network.layout().hidden.iter().zip(&mut self.outputs).zip(&mut self.norms) {
             let width = stride(layer.units);
             let output = &mut output[..batch.rows * width];
-            affine(network, layer, below, output);
-            norm.apply(network, layer, output);
-            match (&layer.below, activation) {
-                (Some(slopes), _) => {
-                    let slopes = network.part(slopes);
-                    output.chunks_exact_mut(width).for_each(|row| parametric_relu(row, slopes));
-                }
-                (None, Activation::Relu) => relu(output),
-                (None, _) => {
-                    activate(activation, output);
-                    clear_padding(activation, layer.units, output);
-                }
-            }
-            if layer.residual {
-                add_into(output, below.values);
+            if is_shared && !norm.is_of_rows() {
+                let norm = &*norm;
+                let inputs = below.values.par_chunks(SHARED_ROWS * below.stride);
+                output.par_chunks_mut(SHARED_ROWS * width).zip(inputs).for_each(|(output, values)| {
+                    let below = Batch { values, rows: output.len() / width, ..below };
+                    affine(matmul, network.parameters(), layer, below, output);
+                    norm.apply_to_units(output);
+                    activate_layer(network, layer, below, output);
+                });
+            } else {
+                affine(matmul_shared, network.parameters(), layer, below, output);
+                norm.apply(network, layer, output);
+                activate_layer(network, layer, below, output);
             }
             below = Batch { values: output, stride: width, rows: batch.rows };
         }
@@ -64,6 +70,24 @@ impl<'a> Scorer<'a> {
     pub(super) fn outputs(&self, rows: usize) -> impl Iterator<Item = (&[f32], usize)> {
         let layers = self.outputs.iter().zip(&self.network.layout().hidden);
         layers.map(move |(output, layer)| (&output[..rows * stride(layer.units)], layer.units))
+    }
+}
+
+/// What comes after the weights of a layer and its normalization.
+fn activate_layer(network: &Network, layer: &HiddenLayout, input: Batch<'_>, output: &mut [f32]) {
+    match (&layer.below, network.shape().activation) {
+        (Some(slopes), _) => {
+            let slopes = network.part(slopes);
+            output.chunks_exact_mut(slopes.len()).for_each(|row| parametric_relu(row, slopes));
+        }
+        (None, Activation::Relu) => relu(output),
+        (None, activation) => {
+            activate(activation, output);
+            clear_padding(activation, layer.units, output);
+        }
+    }
+    if layer.residual {
+        add_into(output, input.values);
     }
 }
 

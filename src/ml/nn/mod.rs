@@ -22,15 +22,18 @@ pub mod inference;
 pub mod init;
 pub mod layout;
 pub mod loss;
+mod members;
 pub mod network;
 mod normalization;
 pub mod optimizer;
+mod part;
 pub mod pass;
 mod position;
 pub mod rows;
 pub mod schedule;
 pub mod tensors;
 pub mod trainer;
+mod transposed;
 
 pub use checkpoint::{CheckpointError, MAX_CHECKPOINT_BYTES};
 pub use ensemble::{Ensemble, TrainedEnsemble, train_ensemble};

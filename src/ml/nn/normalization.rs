@@ -47,11 +47,17 @@ impl NormTrace {
     ///
     /// A single row has no variance: it would come out as the shift alone, whatever its features. Batch
     /// normalization takes its running statistics instead and leaves them as they are.
-    pub(super) fn forward(&mut self, network: &mut Network, layer: &HiddenLayout, values: &mut [f32]) {
+    pub(super) fn forward(
+        &mut self,
+        parameters: &[f32],
+        statistics: &mut [f32],
+        layer: &HiddenLayout,
+        values: &mut [f32],
+    ) {
         let Some([scale, shift]) = &layer.norm else { return };
+        let (scale, shift) = (&parameters[scale.clone()], &parameters[shift.clone()]);
         let normalized = &mut self.normalized[..values.len()];
         let Some([mean, variance]) = &layer.running else {
-            let (scale, shift) = (network.part(scale), network.part(shift));
             return normalize_rows(values, normalized, &mut self.inverse_deviation, scale, shift, layer.units, EPSILON);
         };
         let rows = values.len() / self.mean.len();
@@ -60,32 +66,31 @@ impl NormTrace {
             column_moments(values, batch_mean, batch_variance);
             self.mean.iter_mut().zip(batch_mean.iter()).for_each(|(to, &from)| *to = from as f32);
             let unbiased = rows as f64 / (rows - 1) as f64;
-            towards(&mut network.statistics[mean.clone()], batch_mean, 1.0);
-            towards(&mut network.statistics[variance.clone()], batch_variance, unbiased);
+            towards(&mut statistics[mean.clone()], batch_mean, 1.0);
+            towards(&mut statistics[variance.clone()], batch_variance, unbiased);
             let inverses = self.inverse_deviation.iter_mut().zip(batch_variance.iter());
             inverses.for_each(|(to, &variance)| *to = (1.0 / (variance + EPSILON).sqrt()) as f32);
             self.share = 1.0 / rows as f64;
         } else {
-            self.mean.copy_from_slice(network.statistic(mean));
-            let inverses = self.inverse_deviation.iter_mut().zip(network.statistic(variance));
+            self.mean.copy_from_slice(&statistics[mean.clone()]);
+            let inverses = self.inverse_deviation.iter_mut().zip(&statistics[variance.clone()]);
             inverses.for_each(|(to, &variance)| *to = (1.0 / (f64::from(variance) + EPSILON).sqrt()) as f32);
             self.share = 0.0;
         }
-        let (scale, shift) = (network.part(scale), network.part(shift));
         normalize_columns(values, normalized, &self.mean, &self.inverse_deviation, scale, shift);
     }
 
     /// Turns the derivatives by the output into those by the input, in place; overwrites those by scale and shift.
     pub(super) fn backward(
         &mut self,
-        network: &Network,
+        parameters: &[f32],
         layer: &HiddenLayout,
         d_values: &mut [f32],
         gradient: &mut [f32],
     ) {
         let Some([scale_place, shift_place]) = &layer.norm else { return };
         let normalized = &self.normalized[..d_values.len()];
-        let scale = network.part(scale_place);
+        let scale = &parameters[scale_place.clone()];
         let [d_scale, d_shift] = &mut self.moments;
         let inverse = &self.inverse_deviation;
         if layer.running.is_some() {
@@ -132,10 +137,20 @@ impl NormInference {
         Self { affine, scratch }
     }
 
-    pub(super) fn apply(&mut self, network: &Network, layer: &HiddenLayout, values: &mut [f32]) {
+    /// Whether it is of rows, and not of units.
+    pub(super) fn is_of_rows(&self) -> bool {
+        self.scratch.is_some()
+    }
+
+    /// What is done to units, each by itself: nothing, if the normalization is of rows.
+    pub(super) fn apply_to_units(&self, values: &mut [f32]) {
         if let Some([factor, offset]) = &self.affine {
             scale_and_shift(values, factor, offset);
         }
+    }
+
+    pub(super) fn apply(&mut self, network: &Network, layer: &HiddenLayout, values: &mut [f32]) {
+        self.apply_to_units(values);
         if let (Some([normalized, inverse]), Some([scale, shift])) = (&mut self.scratch, &layer.norm) {
             let (scale, shift) = (network.part(scale), network.part(shift));
             normalize_rows(values, normalized, inverse, scale, shift, layer.units, EPSILON);
@@ -189,7 +204,8 @@ mod tests {
         let layer = network.layout().hidden[0].clone();
         let rows = [[1.0_f32, 10.0], [2.0, 30.0], [6.0, 20.0]];
         let mut values = padded(&rows);
-        NormTrace::new(&layer, 3).unwrap().forward(&mut network, &layer, &mut values);
+        let Network { parameters, statistics, .. } = &mut network;
+        NormTrace::new(&layer, 3).unwrap().forward(parameters, statistics, &layer, &mut values);
         close(&values, &[[-0.851_638_2, -1.612_372_4], [0.074_180_9, -0.387_627_6], [3.777_457_3, -1.0]]);
         let [mean, variance] = layer.running.clone().unwrap();
         close(&[network.statistic(&mean), network.statistic(&variance)].concat(), &[[0.3, 2.0], [1.6, 10.9]]);
@@ -210,7 +226,8 @@ mod tests {
         let layer = network.layout().hidden[0].clone();
         let mut values = padded(&[[1.0, 10.0], [3.0, 2.9]]);
         let mut predicted = values.clone();
-        NormTrace::new(&layer, 2).unwrap().forward(&mut network, &layer, &mut values);
+        let Network { parameters, statistics, .. } = &mut network;
+        NormTrace::new(&layer, 2).unwrap().forward(parameters, statistics, &layer, &mut values);
         NormInference::new(&network, &layer, 2).apply(&network, &layer, &mut predicted);
         let expected = [[-0.999_999_5, -0.500_000_1], [2.996_018, -1.499_004_5]];
         assert!(values[..2].iter().zip(expected[0]).all(|(a, b)| (a - b).abs() < 1e-5), "{values:?}");

@@ -10,11 +10,14 @@
 
 use crate::ml::config::{GradientClipping, Optimizer, Regularization};
 use crate::ml::kernel::{
-    AdamFactors, Buffer, Penalty, RmsPropFactors, SgdFactors, adam, l1_and_squares, penalty_gradient, rms_prop, scale,
-    sgd,
+    AdamFactors, Buffer, LANES, Penalty, RmsPropFactors, SgdFactors, adam, l1_and_squares, penalty_gradient, rms_prop,
+    scale, sgd, threads,
 };
 use crate::ml::nn::layout::ParameterKind;
 use crate::ml::nn::network::Network;
+
+/// Parameters that one thread moves sooner than two would share them.
+const WORTH_SHARING: usize = 1 << 14;
 
 /// An optimizer with what it remembers of earlier gradients, allocated once.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,35 +75,81 @@ impl OptimizerState {
             clip(gradient, clipping);
             penalty = Penalty::NONE;
         }
-        let factors = adam_factors(&self.config, rate, self.steps);
         for (kind, run) in network.runs() {
-            let penalty = if kind == ParameterKind::Weight { penalty } else { Penalty::NONE };
-            let (weights, slopes) = (&mut network.parameters[run.clone()], &gradient[run.clone()]);
-            let first = &mut self.first[run.clone()];
-            match self.config {
-                Optimizer::Adam { .. } | Optimizer::Adamw { .. } => {
-                    let keep = if kind == ParameterKind::Weight { factors.keep } else { 1.0 };
-                    let factors = AdamFactors { keep, ..factors };
-                    adam(weights, slopes, first, &mut self.second[run], factors, penalty);
-                }
-                Optimizer::Sgd { learning_rate, momentum, nesterov } => {
-                    let momentum = momentum as f32;
-                    // Both forms are `w -= λ (a g + c b)`.
-                    let (of_slope, of_velocity) = if nesterov { (1.0, momentum) } else { (0.0, 1.0) };
-                    let factors = SgdFactors { rate: (rate * learning_rate) as f32, momentum, of_slope, of_velocity };
-                    sgd(weights, slopes, first, factors, penalty);
-                }
-                Optimizer::Rmsprop { learning_rate, rho, momentum, epsilon } => {
-                    let factors = RmsPropFactors {
-                        rate: (rate * learning_rate) as f32,
-                        rho: rho as f32,
-                        share: (1.0 - rho) as f32,
-                        epsilon: no_zero(epsilon),
-                        momentum: momentum as f32,
-                    };
-                    rms_prop(weights, slopes, &mut self.second[run], first, factors, penalty);
-                }
+            let is_weight = kind == ParameterKind::Weight;
+            let rule = Rule::of(&self.config, rate, self.steps, is_weight);
+            let seconds = if self.second.is_empty() { 0..0 } else { run.clone() };
+            let slices = Slices {
+                weights: &mut network.parameters[run.clone()],
+                slopes: &gradient[run.clone()],
+                first: &mut self.first[run],
+                second: &mut self.second[seconds],
+            };
+            slices.step(&rule, if is_weight { penalty } else { Penalty::NONE });
+        }
+    }
+}
+
+/// What one step does to each parameter.
+#[derive(Debug, Clone, Copy)]
+enum Rule {
+    Adam(AdamFactors),
+    Sgd(SgdFactors),
+    RmsProp(RmsPropFactors),
+}
+
+impl Rule {
+    /// `rate` multiplies the learning rate; weight decay is for weights alone.
+    fn of(config: &Optimizer, rate: f64, steps: i32, is_weight: bool) -> Self {
+        match *config {
+            Optimizer::Adam { .. } | Optimizer::Adamw { .. } => {
+                let factors = adam_factors(config, rate, steps);
+                Rule::Adam(AdamFactors { keep: if is_weight { factors.keep } else { 1.0 }, ..factors })
             }
+            Optimizer::Sgd { learning_rate, momentum, nesterov } => {
+                let momentum = momentum as f32;
+                // Both forms are `w -= λ (a g + c b)`.
+                let (of_slope, of_velocity) = if nesterov { (1.0, momentum) } else { (0.0, 1.0) };
+                Rule::Sgd(SgdFactors { rate: (rate * learning_rate) as f32, momentum, of_slope, of_velocity })
+            }
+            Optimizer::Rmsprop { learning_rate, rho, momentum, epsilon } => Rule::RmsProp(RmsPropFactors {
+                rate: (rate * learning_rate) as f32,
+                rho: rho as f32,
+                share: (1.0 - rho) as f32,
+                epsilon: no_zero(epsilon),
+                momentum: momentum as f32,
+            }),
+        }
+    }
+}
+
+/// Parameters with what belongs to them; `second` may be empty.
+struct Slices<'a> {
+    weights: &'a mut [f32],
+    slopes: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+}
+
+impl Slices<'_> {
+    /// Each parameter by itself, so that the threads of a pool can share many of them.
+    fn step(self, rule: &Rule, penalty: Penalty) {
+        let Slices { weights, slopes, first, second } = self;
+        if weights.len() > WORTH_SHARING && threads() > 1 {
+            let middle = (weights.len() / 2).next_multiple_of(LANES);
+            let (weights, more_weights) = weights.split_at_mut(middle);
+            let (slopes, more_slopes) = slopes.split_at(middle);
+            let (first, more_first) = first.split_at_mut(middle);
+            let (second, more_second) = second.split_at_mut(middle.min(second.len()));
+            let upper = Slices { weights, slopes, first, second };
+            let lower = Slices { weights: more_weights, slopes: more_slopes, first: more_first, second: more_second };
+            rayon::join(|| upper.step(rule, penalty), || lower.step(rule, penalty));
+            return;
+        }
+        match *rule {
+            Rule::Adam(factors) => adam(weights, slopes, first, second, factors, penalty),
+            Rule::Sgd(factors) => sgd(weights, slopes, first, factors, penalty),
+            Rule::RmsProp(factors) => rms_prop(weights, slopes, second, first, factors, penalty),
         }
     }
 }

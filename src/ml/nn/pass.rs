@@ -1,19 +1,30 @@
 //! One training step through a network: forward with dropout and batch statistics, and backward.
+//!
+//! Of a large network the rows of a batch are worked on in parts, and the gradient of the weights in blocks, which the
+//! threads of a pool share. Parts and blocks depend on the network and the batch alone, each number is computed by one
+//! chain in the order of the rows, and so the bits are the same for any number of threads.
 
 use std::sync::Arc;
 
 use rand::RngCore;
+use rayon::prelude::*;
 
-use super::layout::{HiddenLayout, Layout};
+use super::layout::Layout;
 use super::network::Network;
-use super::normalization::NormTrace;
-use crate::ml::config::Activation;
+use super::part::{Part, Step};
+use super::transposed::Transposed;
+use crate::ml::config::{Activation, Normalization};
 use crate::ml::kernel::{
-    Buffer, Dropout, Left, Start, activate_with_slopes, add_into, add_rows, dot_rows, drop_units, drop_values, matmul,
-    multiply, outer_product_sum, parametric_relu, parametric_relu_gradient, parametric_relu_slopes, relu,
-    relu_backward, relu_with_dropout, relu_with_dropout_backward, spread_rows, stride, transpose,
+    Buffer, Dropout, Left, Matmul, Start, add_outer_product, add_rows, matmul, matmul_shared, stride, threads,
 };
 use crate::ml::seed::Rng;
+
+/// Rows of a part.
+const PART_ROWS: usize = 64;
+/// Rows of a block of weights.
+const BLOCK_ROWS: usize = 64;
+/// Multiply-adds of a forward pass below which sharing the work costs more than it saves.
+const WORTH_SHARING: usize = 1 << 22;
 
 /// A batch of features: rows padded to `stride`.
 #[derive(Debug, Clone, Copy)]
@@ -23,61 +34,110 @@ pub struct Batch<'a> {
     pub rows: usize,
 }
 
+impl<'a> Batch<'a> {
+    /// Its rows, so many at a time.
+    fn parts(self, rows: usize) -> impl Fn(usize) -> Batch<'a> {
+        move |part| {
+            let (first, end) = ((part * rows).min(self.rows), ((part + 1) * rows).min(self.rows));
+            Batch { values: &self.values[first * self.stride..end * self.stride], rows: end - first, ..self }
+        }
+    }
+}
+
 /// The intermediate values of a step, allocated once for the largest batch.
 #[derive(Debug, Clone)]
 pub struct Pass {
     layout: Arc<Layout>,
     activation: Activation,
-    hidden: Vec<HiddenPass>,
+    /// One, unless the work is shared.
+    parts: Vec<Part>,
+    part_rows: usize,
+    blocks: Vec<Block>,
+    /// Of each hidden layer but the first, below which nobody asks for derivatives.
+    transposed: Vec<Option<Transposed>>,
     logits: Buffer,
     d_logits: Buffer,
     /// The chance that a hidden unit is left out.
     dropout: f64,
+    /// The draw of each hidden layer in the present step.
+    dropouts: Vec<Option<Dropout>>,
 }
 
-/// Of one hidden layer; each `(rows, stride)`.
+/// Some rows of the weights of a layer.
 #[derive(Debug, Clone)]
-struct HiddenPass {
-    output: Buffer,
-    /// Derivatives of `output` by what went into the activation, where `output` itself does not tell.
-    slopes: Option<Buffer>,
-    /// What went into parametric ReLU, times the factors of dropout.
-    before: Option<Buffer>,
-    /// Derivatives of the loss by `output`, then by what went into it.
-    d_output: Buffer,
-    norm: Option<NormTrace>,
-    /// The weights `(units, inputs)`, for the derivatives by the layer's input; none for the first layer.
-    transposed: Buffer,
-    dropout: Option<Dropout>,
+struct Block {
+    layer: usize,
+    first_row: usize,
+    rows: usize,
+    /// Where it begins in the parameters.
+    start: usize,
 }
 
 impl Pass {
     /// For batches of up to `rows` rows; `dropout` is the chance that a hidden unit is left out.
     pub fn new(network: &Network, rows: usize, dropout: f64) -> Self {
-        let activation = network.shape().activation;
-        let layers = network.layout().hidden.iter().enumerate();
+        let (layout, activation) = (Arc::clone(network.layout()), network.shape().activation);
+        // What a normalization or parametric ReLU learns is summed over all rows.
+        let apart = network.shape().normalization == Normalization::None && activation != Activation::Prelu;
+        let is_shared = apart && Self::shares(network, rows);
+        let part_rows = if is_shared { PART_ROWS } else { rows.max(1) };
+        let parts = rows.div_ceil(part_rows).max(1);
         Self {
-            layout: Arc::clone(network.layout()),
             activation,
-            hidden: layers.map(|(index, layer)| HiddenPass::new(layer, activation, index > 0, rows)).collect(),
+            parts: (0..parts).map(|_| Part::new(&layout, activation, part_rows)).collect(),
+            part_rows,
+            blocks: Block::all(&layout, if is_shared { BLOCK_ROWS } else { usize::MAX }),
+            transposed: layout
+                .hidden
+                .iter()
+                .enumerate()
+                .map(|(at, layer)| (at > 0).then(|| Transposed::new(layer)))
+                .collect(),
             logits: Buffer::zeros(rows),
             d_logits: Buffer::zeros(rows),
             dropout,
+            dropouts: vec![None; layout.hidden.len()],
+            layout,
         }
+    }
+
+    /// Whether a step with so many rows is work enough for several threads.
+    pub(super) fn shares(network: &Network, rows: usize) -> bool {
+        rows.saturating_mul(network.layout().weights_end) >= WORTH_SHARING
     }
 
     /// The logits of a batch; moves the running statistics of `network`, draws dropout from `rng`.
     pub fn forward(&mut self, network: &mut Network, batch: Batch<'_>, rng: &mut Rng) -> &[f32] {
-        let layout = Arc::clone(&self.layout);
-        let mut below = batch;
-        for (layer, buffers) in layout.hidden.iter().zip(&mut self.hidden) {
-            buffers.dropout = draw_dropout(self.dropout, rng);
-            buffers.forward(network, layer, self.activation, below);
-            let width = stride(layer.units);
-            below = Batch { values: &buffers.output[..batch.rows * width], stride: width, rows: batch.rows };
+        self.dropouts.iter_mut().for_each(|dropout| *dropout = draw_dropout(self.dropout, rng));
+        let Network { parameters, statistics, .. } = network;
+        let parameters: &[f32] = parameters;
+        let logits = &mut self.logits[..batch.rows];
+        let step = Step {
+            layout: &self.layout,
+            activation: self.activation,
+            parameters,
+            dropouts: &self.dropouts,
+            transposed: &[],
+            product: product(self.parts.len()),
+        };
+        let (rows, part) = (self.part_rows, batch.parts(self.part_rows));
+        match self.parts.as_mut_slice() {
+            [only] => only.forward(&step, (0, batch), statistics, logits),
+            parts if threads() > 1 => {
+                let parts = parts.par_iter_mut().zip(logits.par_chunks_mut(rows)).enumerate();
+                let forward = || {
+                    parts.for_each(|(index, (buffers, logits))| {
+                        buffers.forward(&step, (index * rows, part(index)), &mut [], logits);
+                    });
+                };
+                rayon::join(forward, || refresh(&self.layout, &mut self.transposed, parameters));
+            }
+            parts => {
+                for (index, (buffers, logits)) in parts.iter_mut().zip(logits.chunks_mut(rows)).enumerate() {
+                    buffers.forward(&step, (index * rows, part(index)), &mut [], logits);
+                }
+            }
         }
-        let weights = network.part(&layout.output_weight);
-        dot_rows(below.values, weights, network.output_bias(), &mut self.logits[..batch.rows]);
         &self.logits[..batch.rows]
     }
 
@@ -87,44 +147,139 @@ impl Pass {
     }
 
     /// Overwrites `gradient` with the derivatives of the loss by every parameter, from those by the logits.
-    /// `batch` is that of the forward pass.
+    /// `batch` and `network` are those of the forward pass.
     pub fn backward(&mut self, network: &Network, batch: Batch<'_>, gradient: &mut [f32]) {
-        let layout = Arc::clone(&self.layout);
-        let rows = batch.rows;
-        let d_logits = &self.d_logits[..rows];
-        gradient[layout.output_bias.start] = d_logits.iter().sum();
-        let top = match layout.hidden.last().zip(self.hidden.last_mut()) {
-            Some((layer, last)) => {
-                let used = rows * stride(layer.units);
-                spread_rows(d_logits, network.part(&layout.output_weight), &mut last.d_output[..used]);
-                &last.output[..used]
-            }
-            None => batch.values,
+        let is_parallel = self.parts.len() > 1 && threads() > 1;
+        if !is_parallel {
+            refresh(&self.layout, &mut self.transposed, network.parameters());
+        }
+        let step = Step {
+            layout: &self.layout,
+            activation: self.activation,
+            parameters: network.parameters(),
+            dropouts: &self.dropouts,
+            transposed: &self.transposed,
+            product: product(self.parts.len()),
         };
-        outer_product_sum(d_logits, top, &mut gradient[layout.output_weight.clone()]);
-        for index in (0..self.hidden.len()).rev() {
-            let (before, from_here) = self.hidden.split_at_mut(index);
-            let (Some(buffers), Some(layer)) = (from_here.first_mut(), layout.hidden.get(index)) else { return };
-            let below = match before.last_mut() {
-                Some(last) => {
-                    let width = stride(layer.inputs);
-                    let values = &last.output[..rows * width];
-                    let d_values = &mut last.d_output[..rows * width];
-                    if layer.residual {
-                        d_values.copy_from_slice(&buffers.d_output[..rows * width]);
-                    }
-                    (Batch { values, stride: width, rows }, Some(d_values))
-                }
-                None => (batch, None),
-            };
-            buffers.backward(network, layer, self.activation, below, gradient);
+        let d_logits = &self.d_logits[..batch.rows];
+        match self.parts.as_mut_slice() {
+            [only] => only.backward(&step, d_logits, gradient),
+            parts if is_parallel => parts
+                .par_iter_mut()
+                .zip(d_logits.par_chunks(self.part_rows))
+                .for_each(|(part, d_logits)| part.backward(&step, d_logits, &mut [])),
+            parts => parts
+                .iter_mut()
+                .zip(d_logits.chunks(self.part_rows))
+                .for_each(|(part, d_logits)| part.backward(&step, d_logits, &mut [])),
+        }
+        let (weights, rest) = gradient.split_at_mut(self.layout.output_weight.start);
+        if is_parallel {
+            rayon::join(|| self.share_blocks(&self.blocks, batch, weights, 0), || self.sum_rows(batch, rest));
+        } else {
+            for block in &self.blocks {
+                self.block_gradient(block, batch, &mut weights[block.start..]);
+            }
+            self.sum_rows(batch, rest);
         }
     }
 
-    /// The outputs of each hidden layer in the last forward pass, rows padded, with the layer's units.
-    pub fn outputs(&self, rows: usize) -> impl Iterator<Item = (&[f32], usize)> {
-        let layers = self.hidden.iter().zip(&self.layout.hidden);
-        layers.map(move |(buffers, layer)| (&buffers.output[..rows * stride(layer.units)], layer.units))
+    /// The gradient of some blocks, halved until each thread has its part; `gradient` begins at the parameter `from`.
+    fn share_blocks(&self, blocks: &[Block], batch: Batch<'_>, gradient: &mut [f32], from: usize) {
+        match blocks {
+            [] => {}
+            [block] => self.block_gradient(block, batch, gradient),
+            blocks => {
+                let (left, right) = blocks.split_at(blocks.len() / 2);
+                let middle = right[0].start;
+                let (above, below) = gradient.split_at_mut(middle - from);
+                rayon::join(
+                    || self.share_blocks(left, batch, above, from),
+                    || self.share_blocks(right, batch, below, middle),
+                );
+            }
+        }
+    }
+
+    /// The gradient of a block of weights, at the beginning of `gradient`: one chain over the rows of the batch.
+    fn block_gradient(&self, block: &Block, batch: Batch<'_>, gradient: &mut [f32]) {
+        let Block { layer, first_row, rows, .. } = *block;
+        let width = stride(self.layout.hidden[layer].units);
+        for (index, part) in self.parts.iter().enumerate() {
+            let below = self.below(layer, index, batch);
+            if below.rows == 0 {
+                break;
+            }
+            let left = Left { values: &below.values[first_row..], row_step: 1, depth_step: below.stride };
+            let start = if index == 0 { Start::Zero } else { Start::Present };
+            let slopes = &part.slopes(layer)[..below.rows * width];
+            product(self.parts.len())([rows, below.rows, width], left, slopes, width, start, gradient, width);
+        }
+    }
+
+    /// The gradient of the output and of the biases; `rest` is what follows the weights of hidden layers.
+    fn sum_rows(&self, batch: Batch<'_>, rest: &mut [f32]) {
+        let from = self.layout.output_weight.start;
+        let place = |range: &std::ops::Range<usize>| range.start - from..range.end - from;
+        let d_logits = &self.d_logits[..batch.rows];
+        rest[self.layout.output_bias.start - from] = d_logits.iter().sum();
+        let sum = &mut rest[place(&self.layout.output_weight)];
+        sum.fill(0.0);
+        for (index, d_logits) in d_logits.chunks(self.part_rows).enumerate() {
+            add_outer_product(d_logits, self.below(self.layout.hidden.len(), index, batch).values, sum);
+        }
+        for (layer, place_of) in self.layout.hidden.iter().enumerate() {
+            let sum = &mut rest[place(&place_of.bias)];
+            sum.fill(0.0);
+            for (index, part) in self.parts.iter().enumerate() {
+                let rows = self.below(layer, index, batch).rows;
+                add_rows(&part.slopes(layer)[..rows * stride(place_of.units)], sum);
+            }
+        }
+    }
+
+    /// The input of a layer, in a part of the batch.
+    fn below<'s>(&'s self, layer: usize, part: usize, batch: Batch<'s>) -> Batch<'s> {
+        let input = batch.parts(self.part_rows)(part);
+        match layer.checked_sub(1) {
+            None => input,
+            Some(below) => {
+                let width = stride(self.layout.hidden[below].units);
+                let values = &self.parts[part].output(below)[..input.rows * width];
+                Batch { values, stride: width, rows: input.rows }
+            }
+        }
+    }
+}
+
+impl Block {
+    /// All weights of the hidden layers, in their order, up to so many rows at a time.
+    fn all(layout: &Layout, most_rows: usize) -> Vec<Self> {
+        let mut blocks = Vec::new();
+        for (layer, place) in layout.hidden.iter().enumerate() {
+            let mut first_row = 0;
+            while first_row < place.inputs {
+                let rows = most_rows.min(place.inputs - first_row);
+                let start = place.weight.start + first_row * stride(place.units);
+                blocks.push(Self { layer, first_row, rows, start });
+                first_row += rows;
+            }
+        }
+        blocks
+    }
+}
+
+/// With several parts, each product is the work of one thread.
+fn product(parts: usize) -> Matmul {
+    if parts > 1 { matmul } else { matmul_shared }
+}
+
+/// Reads the weights of all layers but the first anew.
+fn refresh(layout: &Layout, transposed: &mut [Option<Transposed>], parameters: &[f32]) {
+    for (layer, transposed) in layout.hidden.iter().zip(transposed) {
+        if let Some(transposed) = transposed {
+            transposed.refresh(&parameters[layer.weight.clone()]);
+        }
     }
 }
 
@@ -135,116 +290,6 @@ fn draw_dropout(probability: f64, rng: &mut Rng) -> Option<Dropout> {
         keys: [rng.next_u32(), rng.next_u32()],
         threshold,
         scale: (1.0 / (1.0 - probability)) as f32,
+        first: 0,
     })
-}
-
-/// `input · weight + bias`.
-pub(super) fn affine(network: &Network, layer: &HiddenLayout, input: Batch<'_>, output: &mut [f32]) {
-    let width = stride(layer.units);
-    let left = Left { values: input.values, row_step: input.stride, depth_step: 1 };
-    let sides = [input.rows, layer.inputs, width];
-    matmul(sides, left, network.part(&layer.weight), width, Start::Row(network.part(&layer.bias)), output, width);
-}
-
-impl HiddenPass {
-    fn new(layer: &HiddenLayout, activation: Activation, has_below: bool, rows: usize) -> Self {
-        let size = rows * stride(layer.units);
-        // The output of ReLU says where its slope is 0, unless the layer's input was added to it.
-        let tells = activation == Activation::Relu && !layer.residual;
-        Self {
-            output: Buffer::zeros(size),
-            slopes: (!tells).then(|| Buffer::zeros(size)),
-            before: layer.below.as_ref().map(|_| Buffer::zeros(size)),
-            d_output: Buffer::zeros(size),
-            norm: NormTrace::new(layer, rows),
-            transposed: if has_below { Buffer::zeros(layer.units * stride(layer.inputs)) } else { Buffer::default() },
-            dropout: None,
-        }
-    }
-
-    fn forward(&mut self, network: &mut Network, layer: &HiddenLayout, activation: Activation, input: Batch<'_>) {
-        let used = input.rows * stride(layer.units);
-        let output = &mut self.output[..used];
-        affine(network, layer, input, output);
-        if let Some(norm) = &mut self.norm {
-            norm.forward(network, layer, output);
-        }
-        match (&mut self.slopes, self.dropout) {
-            (None, None) => relu(output),
-            (None, Some(dropout)) => relu_with_dropout(output, dropout),
-            (Some(slopes), dropout) => {
-                let slopes = &mut slopes[..used];
-                if let (Some(below), Some(before)) = (&layer.below, &mut self.before) {
-                    before[..used].copy_from_slice(output);
-                    parametric(network.part(below), output, slopes, &before[..used]);
-                } else {
-                    activate_with_slopes(activation, output, slopes);
-                    clear_padding(activation, layer.units, output);
-                }
-                if let Some(dropout) = dropout {
-                    drop_units(output, slopes, dropout);
-                    if let Some(before) = &mut self.before {
-                        drop_values(&mut before[..used], dropout);
-                    }
-                }
-            }
-        }
-        if layer.residual {
-            add_into(output, &input.values[..used]);
-        }
-    }
-
-    /// From the derivatives by the layer's output to those by its parameters and, where there are any below, to
-    /// those by its input.
-    fn backward(
-        &mut self,
-        network: &Network,
-        layer: &HiddenLayout,
-        activation: Activation,
-        (below, d_below): (Batch<'_>, Option<&mut [f32]>),
-        gradient: &mut [f32],
-    ) {
-        debug_assert!(self.slopes.is_some() || activation == Activation::Relu);
-        let width = stride(layer.units);
-        let used = below.rows * width;
-        let d_output = &mut self.d_output[..used];
-        if let (Some(place), Some(before)) = (&layer.below, &self.before) {
-            parametric_relu_gradient(d_output, &before[..used], &mut gradient[place.clone()]);
-        }
-        match (&self.slopes, self.dropout) {
-            (None, None) => relu_backward(d_output, &self.output[..used]),
-            (None, Some(dropout)) => relu_with_dropout_backward(d_output, &self.output[..used], dropout.scale),
-            (Some(slopes), _) => multiply(d_output, &slopes[..used]),
-        }
-        if let Some(norm) = &mut self.norm {
-            norm.backward(network, layer, d_output, gradient);
-        }
-        add_rows(d_output, &mut gradient[layer.bias.clone()]);
-        let left = Left { values: below.values, row_step: 1, depth_step: below.stride };
-        let sides = [layer.inputs, below.rows, width];
-        matmul(sides, left, d_output, width, Start::Zero, &mut gradient[layer.weight.clone()], width);
-        if let Some(d_below) = d_below {
-            let weights = network.part(&layer.weight);
-            transpose([layer.inputs, layer.units], weights, width, &mut self.transposed, below.stride);
-            let start = if layer.residual { Start::Present } else { Start::Zero };
-            let left = Left { values: d_output, row_step: width, depth_step: 1 };
-            let sides = [below.rows, layer.units, below.stride];
-            matmul(sides, left, &self.transposed, below.stride, start, d_below, below.stride);
-        }
-    }
-}
-
-/// Zeros what an activation that is not 0 at 0 wrote between rows.
-pub(super) fn clear_padding(activation: Activation, units: usize, output: &mut [f32]) {
-    if activation == Activation::Sigmoid {
-        output.chunks_exact_mut(stride(units)).for_each(|row| row[units..].fill(0.0));
-    }
-}
-
-fn parametric(below: &[f32], output: &mut [f32], slopes: &mut [f32], before: &[f32]) {
-    let rows = output.chunks_exact_mut(below.len()).zip(slopes.chunks_exact_mut(below.len()));
-    for ((output, slopes), before) in rows.zip(before.chunks_exact(below.len())) {
-        parametric_relu_slopes(before, below, slopes);
-        parametric_relu(output, below);
-    }
 }

@@ -1,27 +1,30 @@
-//! The epoch loop.
+//! One network in training: steps, then validation, epoch after epoch.
+
+mod state;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use ndarray::ArrayViewMut2;
 use ndarray::ShapeBuilder;
 
 use super::averaging::Averager;
 use super::batches::Batches;
-use super::checkpoint::{Bits, Keeper, Progress, Snapshot, State};
 use super::curves::{Scored, dead_share, layer_logs};
 use super::early_stop::{EarlyStopper, Verdict};
 use super::inference::Scorer;
 use super::init;
 use super::layout::NetworkShape;
 use super::loss::LossFunction;
+use super::members;
 use super::network::Network;
 use super::optimizer::OptimizerState;
 use super::pass::{Batch, Pass};
 use super::position::{EpochChance, Position};
 use super::rows::Rows;
-use super::schedule::{Plateau, RateSchedule};
+use super::schedule::RateSchedule;
 use crate::ml::augment::Augmenter;
-use crate::ml::calibrate::Calibrator;
+use crate::ml::calibrate::Correction;
 use crate::ml::config::{AugmentStep, Loss, MlpConfig, Normalization, Optimizer, Regularization, Training};
 use crate::ml::kernel::{Buffer, l1_and_squares};
 use crate::ml::labels::ClassWeights;
@@ -53,7 +56,7 @@ pub struct MlpTask<'a> {
     /// From logits to natural log-odds, for the validation loss: resampling and weights raise the log-odds, and
     /// without a correction the loss at the natural prevalence gets worse while a weighted network learns, and
     /// early stopping keeps its first epoch.
-    pub correction: Calibrator,
+    pub correction: Correction,
     pub seed: Seed,
 }
 
@@ -90,43 +93,7 @@ pub enum NetworkError {
 /// # Errors
 /// If the observer stops it, the loss is no longer finite, or the task makes no sense; see [`NetworkError`].
 pub fn train(task: &MlpTask<'_>, observer: &mut dyn TrainObserver) -> Result<TrainedNetwork, NetworkError> {
-    train_from(task, None, &Desk { keeper: &Keeper::new(task), finished: &[] }, observer)
-}
-
-/// What the checkpoints of a network are written with.
-pub(super) struct Desk<'a> {
-    pub(super) keeper: &'a Keeper<'a>,
-    /// The members of the ensemble that are trained already.
-    pub(super) finished: &'a [TrainedNetwork],
-}
-
-/// As [`train`], from where an interrupted run was.
-pub(super) fn train_from(
-    task: &MlpTask<'_>,
-    start: Option<State>,
-    desk: &Desk<'_>,
-    observer: &mut dyn TrainObserver,
-) -> Result<TrainedNetwork, NetworkError> {
-    check(task)?;
-    let mut trainer = Trainer::new(task);
-    if let Some(start) = start {
-        trainer.resume(start);
-    }
-    while trainer.at.epoch <= task.training.epochs && trainer.stopped_by == StoppedBy::Epochs {
-        let (log, scored) = trainer.epoch(desk, observer)?;
-        let flow = observer.epoch(&log);
-        trainer.end_epoch(&scored);
-        trainer.offer(desk, observer);
-        go_on(flow)?;
-    }
-    let epochs_run = trainer.at.epoch - 1;
-    Ok(TrainedNetwork {
-        best_epoch: trainer.stopper.as_ref().and_then(EarlyStopper::best_epoch).unwrap_or(epochs_run),
-        network: trainer.best.take().unwrap_or_else(|| trainer.present().clone()),
-        epochs_run,
-        stopped_by: trainer.stopped_by,
-        examples_seen: epochs_run as u64 * trainer.batches.rows() as u64,
-    })
+    Ok(members::train_all(std::slice::from_ref(task), observer)?.remove(0))
 }
 
 /// The batches that an epoch is cut into.
@@ -135,7 +102,7 @@ pub(super) fn batches(task: &MlpTask<'_>) -> Batches {
     Batches::new(&task.train.labels, task.training.batch_size, task.training.batches, minimum)
 }
 
-fn check(task: &MlpTask<'_>) -> Result<(), NetworkError> {
+pub(super) fn check(task: &MlpTask<'_>) -> Result<(), NetworkError> {
     let counts = task.train.class_counts();
     if counts.positive == 0 || counts.negative == 0 {
         return Err(NetworkError::OneClass { positive: counts.positive, negative: counts.negative });
@@ -148,10 +115,10 @@ fn check(task: &MlpTask<'_>) -> Result<(), NetworkError> {
 }
 
 /// Everything that changes while training; allocated once.
-struct Trainer<'a> {
+pub(super) struct Trainer<'a> {
     task: &'a MlpTask<'a>,
-    train: Rows,
-    validation: Rows,
+    train: Arc<Rows>,
+    validation: Arc<Rows>,
     network: Network,
     gradient: Buffer,
     /// The weights before the last step of an epoch.
@@ -166,6 +133,8 @@ struct Trainer<'a> {
     best: Option<Network>,
     stopped_by: StoppedBy,
     at: Position,
+    /// Drawn from while the steps of an epoch last.
+    chance: Option<EpochChance>,
     batches: Batches,
     augmenter: Option<Augmenter>,
     /// Features, labels and weights of the batch.
@@ -175,7 +144,8 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    fn new(task: &'a MlpTask<'a>) -> Self {
+    /// `train` and `validation` are the features of the task's rows.
+    pub(super) fn new(task: &'a MlpTask<'a>, train: Arc<Rows>, validation: Arc<Rows>) -> Self {
         let training = task.training;
         let shape = NetworkShape::of(task.model, task.train.features.ncols());
         let batches = batches(task);
@@ -186,8 +156,8 @@ impl<'a> Trainer<'a> {
         let augmenter = Augmenter::new(task.augment, task.noise_scale, task.minority_is_positive);
         Self {
             task,
-            train: Rows::of(&task.train.features),
-            validation: Rows::of(task.validation.features()),
+            train,
+            validation,
             gradient: Buffer::zeros(network.parameters().len()),
             before: Buffer::zeros(network.parameters().len()),
             pass: Pass::new(&network, largest, task.model.dropout),
@@ -199,6 +169,7 @@ impl<'a> Trainer<'a> {
             best: None,
             stopped_by: StoppedBy::Epochs,
             at: Position::start_of(1),
+            chance: None,
             augmenter: (!task.augment.is_empty()).then_some(augmenter),
             input: Rows::zeros(largest, shape.inputs),
             labels: Vec::with_capacity(largest),
@@ -213,42 +184,68 @@ impl<'a> Trainer<'a> {
         self.averager.as_ref().and_then(Averager::average).unwrap_or(&self.network)
     }
 
-    /// What is left of one pass over the training rows, then one over the validation rows.
-    fn epoch(&mut self, desk: &Desk<'_>, observer: &mut dyn TrainObserver) -> Result<(EpochLog, Scored), NetworkError> {
-        let epoch = self.at.epoch;
-        self.batches.draw(&mut EpochChance::shuffle(self.task.seed, epoch));
-        let mut chance = EpochChance::of(self.task.seed, epoch, self.at.words);
+    /// Whether nothing is left to do.
+    pub(super) fn is_done(&self) -> bool {
+        self.at.epoch > self.task.training.epochs || self.stopped_by != StoppedBy::Epochs
+    }
+
+    /// The share of all steps that are done.
+    pub(super) fn fraction(&self) -> f64 {
         let batches = self.batches.count();
-        let total = (self.task.training.epochs * batches) as f64;
-        while self.at.batch < batches {
-            let batch = self.at.batch;
-            if batch + 1 == batches {
-                self.before.copy_from_slice(self.network.parameters());
-            }
-            let loss = self.batch(batch, self.schedule.factor(epoch - 1, batch), &mut chance);
-            if !loss.is_finite() {
-                return Err(NetworkError::Diverged { epoch });
-            }
-            self.at = Position { epoch, batch: batch + 1, loss_sum: self.at.loss_sum + loss, words: chance.words() };
-            if batch + 1 == batches {
-                self.end_steps(epoch)?;
-            }
-            let flow = observer.step(((epoch - 1) * batches + batch + 1) as f64 / total);
-            self.offer(desk, observer);
-            go_on(flow)?;
+        ((self.at.epoch - 1) * batches + self.at.batch) as f64 / (self.task.training.epochs * batches) as f64
+    }
+
+    /// The epochs that have ended.
+    pub(super) fn epochs_run(&self) -> usize {
+        self.at.epoch - 1
+    }
+
+    /// What came of it.
+    pub(super) fn finish(mut self) -> TrainedNetwork {
+        let epochs_run = self.epochs_run();
+        TrainedNetwork {
+            best_epoch: self.stopper.as_ref().and_then(EarlyStopper::best_epoch).unwrap_or(epochs_run),
+            network: self.best.take().unwrap_or_else(|| self.present().clone()),
+            epochs_run,
+            stopped_by: self.stopped_by,
+            examples_seen: epochs_run as u64 * self.batches.rows() as u64,
         }
-        let rate = self.schedule.factor(epoch - 1, batches.saturating_sub(1));
-        let validated = self.validate((epoch * batches) as f64 / total, observer);
-        if validated.is_err() {
-            self.offer(desk, observer);
+    }
+
+    /// Makes the next step; or, when all steps of the epoch are made, scores the validation rows and ends the epoch,
+    /// whose line of the learning curves it gives. `ask` may stop the scoring, between blocks of rows; it begins anew
+    /// then.
+    pub(super) fn advance(
+        &mut self,
+        ask: &mut dyn FnMut() -> ControlFlow<Stop>,
+    ) -> Result<Option<EpochLog>, NetworkError> {
+        if self.at.batch < self.batches.count() {
+            self.next_step()?;
+            return Ok(None);
         }
-        let (scored, dead_units) = validated?;
-        let log = EpochLog {
-            train_loss: Some(self.at.loss_sum / self.batches.rows() as f64),
-            learning_rate: self.task.optimizer.learning_rate() * rate,
-            ..self.log(epoch, &scored, &dead_units)
-        };
-        Ok((log, scored))
+        let (scored, dead_units) = self.validate(ask)?;
+        let log = self.log(&scored, &dead_units);
+        self.end_epoch(&scored);
+        Ok(Some(log))
+    }
+
+    fn next_step(&mut self) -> Result<(), NetworkError> {
+        let Position { epoch, batch, loss_sum, words } = self.at;
+        let mut chance = self.chance.take().unwrap_or_else(|| {
+            self.batches.draw(&mut EpochChance::shuffle(self.task.seed, epoch));
+            EpochChance::of(self.task.seed, epoch, words)
+        });
+        let is_last = batch + 1 == self.batches.count();
+        if is_last {
+            self.before.copy_from_slice(self.network.parameters());
+        }
+        let loss = self.batch(batch, self.schedule.factor(epoch - 1, batch), &mut chance);
+        if !loss.is_finite() {
+            return Err(NetworkError::Diverged { epoch });
+        }
+        self.at = Position { epoch, batch: batch + 1, loss_sum: loss_sum + loss, words: chance.words() };
+        self.chance = (!is_last).then_some(chance);
+        if is_last { self.end_steps(epoch) } else { Ok(()) }
     }
 
     /// After the last step of an epoch.
@@ -274,60 +271,6 @@ impl<'a> Trainer<'a> {
             Verdict::Improved if config.restore_best => self.best = Some(self.present().clone()),
             Verdict::Stop => self.stopped_by = StoppedBy::EarlyStopping,
             Verdict::Improved | Verdict::Waiting => {}
-        }
-    }
-
-    /// Offers the observer to write down where the run is.
-    fn offer(&self, desk: &Desk<'_>, observer: &mut dyn TrainObserver) {
-        // The curves shown are those of the first member.
-        let told = desk.finished.first().map_or(self.at.epoch - 1, |first| first.epochs_run);
-        observer.checkpoint(told, &mut || desk.keeper.write(desk.finished, &self.snapshot()));
-    }
-
-    fn snapshot(&self) -> Snapshot<'_> {
-        let Plateau { factor, best, waited } = self.schedule.plateau();
-        let stopper = self.stopper.as_ref().map(EarlyStopper::state);
-        let average = self.averager.as_ref().map(Averager::state);
-        let steps_are_done = self.at.batch > 0 && self.at.batch == self.batches.count();
-        Snapshot {
-            progress: Progress {
-                epoch: self.at.epoch,
-                batch: self.at.batch,
-                loss_sum: Bits::of(self.at.loss_sum),
-                words: self.at.words,
-                averaged: average.map(|(_, count)| count),
-                plateau: (Bits::of(factor), Bits::of(best), waited),
-                stopper: stopper.map(|(best, best_epoch, waited)| (best.map(Bits::of), best_epoch, waited)),
-                has_best: self.best.is_some(),
-                stopped_by: self.stopped_by,
-            },
-            network: &self.network,
-            moments: self.optimizer.moments(),
-            average: average.map(|(average, _)| average),
-            best: self.best.as_ref(),
-            last_step: if steps_are_done { [&self.gradient, &self.before] } else { [&[], &[]] },
-        }
-    }
-
-    /// Goes on from a state of this very task.
-    fn resume(&mut self, state: State) {
-        let Progress { epoch, batch, loss_sum, words, averaged, plateau, stopper, has_best: _, stopped_by } =
-            state.progress;
-        self.at = Position { epoch, batch, loss_sum: loss_sum.value(), words };
-        self.stopped_by = stopped_by;
-        self.network = state.network;
-        self.best = state.best;
-        self.optimizer.resume(state.moments, (epoch - 1) * self.batches.count() + batch);
-        let (factor, best, waited) = plateau;
-        self.schedule.resume(Plateau { factor: factor.value(), best: best.value(), waited });
-        if let (Some(averager), Some(average), Some(count)) = (&mut self.averager, state.average, averaged) {
-            averager.resume(average, count);
-        }
-        if let (Some(own), Some((best, best_epoch, waited))) = (&mut self.stopper, stopper) {
-            own.resume((best.map(Bits::value), best_epoch, waited));
-        }
-        if let Some([gradient, before]) = state.last_step {
-            (self.gradient, self.before) = (gradient, before);
         }
     }
 
@@ -370,7 +313,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Scores the validation rows; with them, the share of dead units per layer among the first of them.
-    fn validate(&self, fraction: f64, observer: &mut dyn TrainObserver) -> Result<(Scored, Vec<f64>), NetworkError> {
+    fn validate(&self, ask: &mut dyn FnMut() -> ControlFlow<Stop>) -> Result<(Scored, Vec<f64>), NetworkError> {
         let rows = self.validation.len();
         let mut scorer = Scorer::new(self.present(), rows.min(VALIDATION_BLOCK));
         let mut logits = vec![0.0; rows];
@@ -382,23 +325,26 @@ impl<'a> Trainer<'a> {
             if block == 0 {
                 dead_units.extend(scorer.outputs(logits.len()).map(|(outputs, units)| dead_share(outputs, units)));
             }
-            go_on(observer.step(fraction))?;
+            go_on(ask())?;
         }
-        Ok((Scored::new(&logits, self.task.validation.labels(), &self.task.correction), dead_units))
+        Ok((Scored::new(&logits, self.task.validation.labels(), self.task.correction), dead_units))
     }
 
-    fn log(&self, epoch: usize, scored: &Scored, dead_units: &[f64]) -> EpochLog {
+    /// The epoch whose steps are made.
+    fn log(&self, scored: &Scored, dead_units: &[f64]) -> EpochLog {
         let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+        let epoch = self.at.epoch;
+        let rate = self.schedule.factor(epoch - 1, self.batches.count().saturating_sub(1));
         EpochLog {
             epoch,
-            train_loss: None,
+            train_loss: Some(self.at.loss_sum / self.batches.rows() as f64),
             penalty: finite(Some(self.network.penalty(self.task.regularization))),
             validation_loss: finite(scored.loss),
             validation_average_precision: scored.average_precision(),
             validation_roc_auc: scored.roc_auc(),
             validation_recall: scored.recall(),
             validation_predicted_positive: scored.predicted_positive(),
-            learning_rate: 0.0,
+            learning_rate: self.task.optimizer.learning_rate() * rate,
             gradient_norm: finite(Some(l1_and_squares(&self.gradient)[1].sqrt())),
             layers: layer_logs(&self.before, &self.network, &self.gradient, dead_units),
             seconds: None,
@@ -408,7 +354,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-fn go_on(flow: ControlFlow<Stop>) -> Result<(), NetworkError> {
+pub(super) fn go_on(flow: ControlFlow<Stop>) -> Result<(), NetworkError> {
     match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(stop) => Err(NetworkError::Stopped(stop)),

@@ -43,7 +43,7 @@ impl Setting {
             augment: &self.augment,
             noise_scale: &[1.0, 1.0],
             minority_is_positive: true,
-            correction: Calibrator::None,
+            correction: Correction::None,
             seed: Seed(self.seed),
         }
     }
@@ -237,7 +237,7 @@ fn members_are_averaged_and_the_first_is_the_single_network() {
     let setting = Setting { training: training(5, 16), ..setting() };
     let single = setting.train().network;
     let three = Setting { model: MlpConfig { members: 3, ..setting.model.clone() }, ..setting };
-    let trained = train_ensemble(&three.task(), &mut Unobserved).unwrap();
+    let trained = train_ensemble(&three.task(), &[], &mut Unobserved).unwrap();
     assert_eq!((trained.ensemble.len(), trained.ensemble.first()), (3, &single));
     assert_eq!(trained.examples_seen, 3 * 5 * 64);
     let features = three.validation.features();
@@ -296,7 +296,8 @@ fn the_first_loss_is_the_entropy_of_the_effective_prior() {
     for class_weights in [ClassWeights::EQUAL, ClassWeights { positive: 3.0, negative: 0.5 }] {
         setting.class_weights = class_weights;
         let task = setting.task();
-        let mut trainer = Trainer::new(&task);
+        let features = Arc::new(Rows::of(&task.train.features));
+        let mut trainer = Trainer::new(&task, Arc::clone(&features), features);
         let rows = trainer.gather(0);
         let input = Batch { values: trainer.input.slice(0..rows), stride: trainer.input.stride(), rows };
         trainer.pass.forward(&mut trainer.network, input, &mut Seed(1).stream("dropout"));
@@ -396,7 +397,7 @@ fn l1_and_l2_shrink_weights_and_are_in_the_log() {
 fn validation_loss_is_taken_at_the_natural_prior() {
     let setting = setting();
     let mut task = setting.task();
-    task.correction = Calibrator::Prior { inverse: LossInverse::Identity, log_odds: 2.0 };
+    task.correction = Correction::Prior { inverse: LossInverse::Identity, log_odds: 2.0 };
     let mut recorder = Recorder::default();
     let trained = train(&task, &mut recorder).unwrap();
     let logits = trained.network.logits(setting.validation.features());
