@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 from imblearn.metrics import geometric_mean_score, specificity_score
+from scipy.special import expit, logit
 from sklearn import metrics
 
 warnings.simplefilter("ignore")
@@ -32,6 +33,46 @@ def expected_calibration_error(labels, scores):
     return sum(part.mean() * abs(labels[part].mean() - scores[part].mean()) for part in parts if part.any())
 
 
+def equal_width_calibration_error(labels, scores):
+    # The bins of sklearn.calibration.calibration_curve(strategy="uniform").
+    bins = np.searchsorted(np.linspace(0, 1, 11)[1:-1], scores)
+    parts = [bins == number for number in range(10)]
+    return sum(part.mean() * abs(labels[part].mean() - scores[part].mean()) for part in parts if part.any())
+
+
+def murphy(labels, scores):
+    # Over the bins of sklearn.calibration.calibration_curve(strategy="quantile").
+    edges = np.percentile(scores, np.linspace(0, 1, 11) * 100)
+    bins = np.searchsorted(edges[1:-1], scores)
+    parts = [part for part in (bins == number for number in range(10)) if part.any()]
+    reliability = sum(part.mean() * (labels[part].mean() - scores[part].mean()) ** 2 for part in parts)
+    resolution = sum(part.mean() * (labels[part].mean() - labels.mean()) ** 2 for part in parts)
+    return reliability, resolution
+
+
+def minimum(columns, labels, offsets):
+    # Unpenalized logistic regression, to the last digits: scikit-learn's stops at a tolerance.
+    at = np.zeros(columns.shape[1])
+    for _ in range(200):
+        p = expit(columns @ at + offsets)
+        step = np.linalg.solve(columns.T @ (columns * (p * (1 - p))[:, None]), columns.T @ (p - labels))
+        at -= step if np.abs(step).max() < 5 else step / np.abs(step).max()
+        if np.abs(step).max() < 1e-14:
+            return at
+    return np.full(columns.shape[1], np.nan)
+
+
+def recalibration(labels, scores):
+    """Slope and intercept (the slope held at 1) of a logistic regression on the log-odds."""
+    eps = np.finfo(float).eps
+    logits = logit(np.clip(scores, eps, 1 - eps))
+    ones = np.ones((len(labels), 1))
+    intercept = minimum(ones, labels, logits)[0]
+    if len(np.unique(scores)) < 2 or metrics.roc_auc_score(labels, scores) in (0.0, 1.0):
+        return np.nan, intercept
+    return minimum(np.column_stack([logits, ones]), labels, np.zeros(len(labels)))[0], intercept
+
+
 def case(name, labels, scores, threshold):
     labels, scores = np.asarray(labels), np.asarray(scores, dtype=float)
     predicted = (scores >= threshold).astype(int)
@@ -50,14 +91,24 @@ def case(name, labels, scores, threshold):
     share = labels.mean()
     entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
     constant = predicted.min() == predicted.max()
+    reliability, resolution = murphy(labels, scores)
+    slope, intercept = recalibration(labels, scores)
     values = {
         "average_precision": metrics.average_precision_score(labels, scores),
         "roc_auc": metrics.roc_auc_score(labels, scores),
         "log_loss": log_loss,
         "relative_log_loss": log_loss / entropy,
+        "d2_log_loss": metrics.d2_log_loss_score(labels, scores, labels=[0, 1]),
         "brier": metrics.brier_score_loss(labels, scores),
         "brier_skill": metrics.d2_brier_score(labels, scores),
+        "brier_reliability": reliability,
+        "brier_resolution": resolution,
+        "brier_uncertainty": share * (1 - share),
+        "calibration_in_the_large": share - scores.mean(),
+        "calibration_intercept": intercept,
+        "calibration_slope": slope,
         "ece": expected_calibration_error(labels, scores),
+        "ece_equal_width": equal_width_calibration_error(labels, scores),
         # scikit-learn says 0 where the coefficient is undefined.
         "mcc": np.nan if constant else metrics.matthews_corrcoef(labels, predicted),
         "balanced_accuracy": metrics.balanced_accuracy_score(labels, predicted),

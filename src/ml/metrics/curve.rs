@@ -81,7 +81,7 @@ pub fn roc_points(ranking: &Ranking) -> Vec<RocPoint> {
         false_positive_rate: cut.fp as f64 / negatives as f64,
         true_positive_rate: cut.tp as f64 / positives as f64,
     }));
-    thin(points, |point| (point.false_positive_rate + point.true_positive_rate) / 2.0)
+    thin(points, MAX_CURVE_POINTS, |point| (point.false_positive_rate + point.true_positive_rate) / 2.0)
 }
 
 /// The points of the precision-recall curve by falling threshold; none if no row is positive.
@@ -104,7 +104,7 @@ pub fn precision_recall_points(ranking: &Ranking) -> Vec<PrecisionRecallPoint> {
             recall: cuts[index].tp as f64 / positives as f64,
         })
         .collect();
-    thin(points, |point| point.recall)
+    thin(points, MAX_CURVE_POINTS, |point| point.recall)
 }
 
 /// The cuts at which the curve changes direction, and the last.
@@ -118,16 +118,16 @@ fn corners(cuts: &[Cut]) -> Vec<Cut> {
     turns.map(|((_, b), _)| *b).chain(cuts.last().copied()).collect()
 }
 
-/// Keeps at most [`MAX_CURVE_POINTS`]: the first, the last, and those that first reach the next of evenly
+/// Keeps at most `max` points, 3 or more: the first, the last, and those that first reach the next of evenly
 /// spaced values of `position`, which never falls and ends at 1.
-fn thin<P: Copy>(points: Vec<P>, position: impl Fn(&P) -> f64) -> Vec<P> {
-    if points.len() <= MAX_CURVE_POINTS {
+pub(super) fn thin<P: Copy>(points: Vec<P>, max: usize, position: impl Fn(&P) -> f64) -> Vec<P> {
+    if points.len() <= max {
         return points;
     }
-    let steps = (MAX_CURVE_POINTS - 2) as f64;
+    let steps = (max - 2) as f64;
     let mut reached = -1.0;
     let last = points.len() - 1;
-    let mut kept = Vec::with_capacity(MAX_CURVE_POINTS);
+    let mut kept = Vec::with_capacity(max);
     for (index, point) in points.into_iter().enumerate() {
         let step = (position(&point) * steps).floor().min(steps - 1.0);
         if step > reached || index == last {

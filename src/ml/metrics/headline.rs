@@ -1,9 +1,12 @@
 //! The numbers of a report that carry an interval, all from one sample of the rows.
 
+use super::bins::Bins;
 use super::curve::{Areas, both_classes};
-use super::proper::{base_rate_entropy, expected_calibration_error, log_loss_of, squared_error_of};
+use super::proper::{base_rate_entropy, log_loss_of, squared_error_of};
 use super::ranking::Ranking;
+use super::recalibration::Recalibration;
 use super::{ConfusionMatrix, Undefined};
+use crate::ml::labels::ClassCounts;
 
 /// Every number of a report that is estimated with an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,10 +14,21 @@ pub enum Statistic {
     AveragePrecision,
     RocAuc,
     LogLoss,
+    /// Log loss over that of the constant.
     RelativeLogLoss,
+    /// The share of the constant's log loss that is saved.
+    D2LogLoss,
     Brier,
     BrierSkill,
     Ece,
+    EceEqualWidth,
+    BrierReliability,
+    BrierResolution,
+    /// Observed share minus mean probability.
+    CalibrationInTheLarge,
+    BrierUncertainty,
+    CalibrationSlope,
+    CalibrationIntercept,
     Mcc,
     BalancedAccuracy,
     GMean,
@@ -31,14 +45,22 @@ pub enum Statistic {
 
 impl Statistic {
     /// In the order of the variants, so that `ALL[s as usize] == s`.
-    pub const ALL: [Statistic; 17] = [
+    pub const ALL: [Statistic; 25] = [
         Statistic::AveragePrecision,
         Statistic::RocAuc,
         Statistic::LogLoss,
         Statistic::RelativeLogLoss,
+        Statistic::D2LogLoss,
         Statistic::Brier,
         Statistic::BrierSkill,
         Statistic::Ece,
+        Statistic::EceEqualWidth,
+        Statistic::BrierReliability,
+        Statistic::BrierResolution,
+        Statistic::CalibrationInTheLarge,
+        Statistic::BrierUncertainty,
+        Statistic::CalibrationSlope,
+        Statistic::CalibrationIntercept,
         Statistic::Mcc,
         Statistic::BalancedAccuracy,
         Statistic::GMean,
@@ -51,6 +73,9 @@ impl Statistic {
         Statistic::NegativeF1,
     ];
 
+    /// How many of [`Statistic::ALL`], from the first on, are sums over rows: those whose interval comes from resamples.
+    pub const RESAMPLED: usize = 12;
+
     /// The name under `metrics`; `None` for those that appear only under `per_class`.
     pub fn name(self) -> Option<&'static str> {
         let name = match self {
@@ -58,9 +83,17 @@ impl Statistic {
             Statistic::RocAuc => "roc_auc",
             Statistic::LogLoss => "log_loss",
             Statistic::RelativeLogLoss => "relative_log_loss",
+            Statistic::D2LogLoss => "d2_log_loss",
             Statistic::Brier => "brier",
             Statistic::BrierSkill => "brier_skill",
             Statistic::Ece => "ece",
+            Statistic::EceEqualWidth => "ece_equal_width",
+            Statistic::BrierReliability => "brier_reliability",
+            Statistic::BrierResolution => "brier_resolution",
+            Statistic::CalibrationInTheLarge => "calibration_in_the_large",
+            Statistic::BrierUncertainty => "brier_uncertainty",
+            Statistic::CalibrationSlope => "calibration_slope",
+            Statistic::CalibrationIntercept => "calibration_intercept",
             Statistic::Mcc => "mcc",
             Statistic::BalancedAccuracy => "balanced_accuracy",
             Statistic::GMean => "g_mean",
@@ -72,6 +105,23 @@ impl Statistic {
             Statistic::NegativePrecision | Statistic::NegativeF1 => return None,
         };
         Some(name)
+    }
+
+    /// Whether it follows from the confusion matrix, and not from the scores alone.
+    pub fn depends_on_threshold(self) -> bool {
+        matches!(
+            self,
+            Statistic::Mcc
+                | Statistic::BalancedAccuracy
+                | Statistic::GMean
+                | Statistic::F1
+                | Statistic::Accuracy
+                | Statistic::Precision
+                | Statistic::Recall
+                | Statistic::Specificity
+                | Statistic::NegativePrecision
+                | Statistic::NegativeF1
+        )
     }
 
     /// What a model without skill reaches at this prevalence: one that gives every row the prevalence (areas and
@@ -87,96 +137,149 @@ impl Statistic {
             Statistic::RocAuc | Statistic::BalancedAccuracy => Some(0.5),
             Statistic::LogLoss => Some(base_rate_entropy(prevalence)),
             Statistic::RelativeLogLoss => Some(1.0),
-            Statistic::Brier => Some(prevalence * (1.0 - prevalence)),
-            Statistic::BrierSkill | Statistic::Mcc | Statistic::GMean => Some(0.0),
+            Statistic::Brier | Statistic::BrierUncertainty => Some(prevalence * (1.0 - prevalence)),
+            Statistic::D2LogLoss
+            | Statistic::BrierSkill
+            | Statistic::BrierResolution
+            | Statistic::Mcc
+            | Statistic::GMean => Some(0.0),
             Statistic::F1 => Some(all_of(prevalence)),
             Statistic::Accuracy => Some(prevalence.max(1.0 - prevalence)),
             Statistic::NegativePrecision => Some(1.0 - prevalence),
             Statistic::NegativeF1 => Some(all_of(1.0 - prevalence)),
-            Statistic::Ece | Statistic::Recall | Statistic::Specificity => None,
+            Statistic::Ece
+            | Statistic::EceEqualWidth
+            | Statistic::BrierReliability
+            | Statistic::CalibrationInTheLarge
+            | Statistic::CalibrationSlope
+            | Statistic::CalibrationIntercept
+            | Statistic::Recall
+            | Statistic::Specificity => None,
         }
     }
 }
 
 /// One value, or the reason why there is none, per [`Statistic`], in the order of [`Statistic::ALL`].
 pub type Values = [Result<f64, Undefined>; Statistic::ALL.len()];
+/// The same of those that are computed for every resample.
+pub type Resampled = [Result<f64, Undefined>; Statistic::RESAMPLED];
 
-/// Scored rows, prepared so that every [`Statistic`] of any resample is linear in the rows.
+/// Scored rows, prepared so that every resample is linear in the rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredRows {
     ranking: Ranking,
     /// Log loss and squared error per sorted row.
     errors: Vec<[f64; 2]>,
-    /// The first sorted row that is predicted positive.
-    first_positive: usize,
+    matrix: ConfusionMatrix,
 }
 
 impl ScoredRows {
+    /// Rows that are predicted positive iff their probability is at least the threshold.
+    ///
     /// # Errors
     /// If there is not exactly one probability in `0..=1` for each label.
     pub fn new(labels: &[bool], probabilities: &[f64], threshold: f64) -> Result<Self, Undefined> {
+        Self::decided(labels, probabilities, ConfusionMatrix::at(labels, probabilities, threshold))
+    }
+
+    /// Rows that were decided on with thresholds of their own.
+    ///
+    /// # Errors
+    /// If there is not exactly one probability in `0..=1` for each label.
+    pub fn decided(labels: &[bool], probabilities: &[f64], matrix: ConfusionMatrix) -> Result<Self, Undefined> {
         let ranking = Ranking::of_probabilities(labels, probabilities)?;
         let sorted = ranking.scores().iter().zip(ranking.labels());
         let errors =
             sorted.map(|(&score, &label)| [log_loss_of(label, score), squared_error_of(label, score)]).collect();
-        let first_positive = ranking.scores().partition_point(|&score| score < threshold);
-        Ok(Self { ranking, errors, first_positive })
+        Ok(Self { ranking, errors, matrix })
     }
 
     pub fn ranking(&self) -> &Ranking {
         &self.ranking
     }
 
-    /// Every statistic of the rows as they are.
-    pub fn values(&self) -> Values {
-        self.values_of(&self.ranking.unit_counts())
+    /// The counts at the threshold or thresholds.
+    pub fn matrix(&self) -> ConfusionMatrix {
+        self.matrix
     }
 
-    /// Every statistic of the sample that takes each sorted row as often as `counts` says.
-    pub fn values_of(&self, counts: &[u32]) -> Values {
-        let matrix = self.matrix(counts);
-        let areas = Areas::of(&self.ranking, counts);
-        let [log_loss, brier] = self.mean_errors(counts);
-        let skilled = both_classes(matrix.positives(), matrix.negatives());
-        let prevalence = matrix.positives() as f64 / matrix.total().max(1) as f64;
-        let negative = matrix.exchanged();
+    /// Every statistic of the rows as they are.
+    pub fn values(&self) -> Values {
+        let resampled = self.resampled(&self.ranking.unit_counts());
+        let recalibration = Recalibration::of(&self.ranking);
+        let ClassCounts { positive, negative } = ClassCounts::of(self.ranking.labels());
+        let prevalence = positive as f64 / (positive + negative).max(1) as f64;
         Statistic::ALL.map(|statistic| match statistic {
-            Statistic::AveragePrecision => areas.average_precision,
-            Statistic::RocAuc => areas.roc_auc,
-            Statistic::LogLoss => log_loss,
-            Statistic::RelativeLogLoss => skilled.and(log_loss).map(|loss| loss / base_rate_entropy(prevalence)),
-            Statistic::Brier => brier,
-            Statistic::BrierSkill => skilled.and(brier).map(|score| 1.0 - score / (prevalence * (1.0 - prevalence))),
-            Statistic::Ece => expected_calibration_error(&self.ranking, counts),
-            Statistic::Mcc => matrix.mcc(),
-            Statistic::BalancedAccuracy => matrix.balanced_accuracy(),
-            Statistic::GMean => matrix.g_mean(),
-            Statistic::F1 => matrix.f1(),
-            Statistic::Accuracy => matrix.accuracy(),
-            Statistic::Precision => matrix.precision(),
-            Statistic::Recall => matrix.recall(),
-            Statistic::Specificity => matrix.specificity(),
-            Statistic::NegativePrecision => negative.precision().map_err(Undefined::exchanged),
-            Statistic::NegativeF1 => negative.f1().map_err(Undefined::exchanged),
+            Statistic::BrierUncertainty => {
+                both_classes(positive as u64, negative as u64).map(|()| prevalence * (1.0 - prevalence))
+            }
+            Statistic::CalibrationSlope => recalibration.slope.map(|slope| slope.value),
+            Statistic::CalibrationIntercept => recalibration.intercept.map(|intercept| intercept.value),
+            other => resampled.get(other as usize).copied().unwrap_or_else(|| of_matrix(other, self.matrix)),
         })
     }
 
-    fn matrix(&self, counts: &[u32]) -> ConfusionMatrix {
-        let mut matrix = ConfusionMatrix::default();
-        for (row, (&label, &count)) in self.ranking.labels().iter().zip(counts).enumerate() {
-            matrix.add(label, row >= self.first_positive, u64::from(count));
-        }
-        matrix
+    /// The statistics of the sample that takes each sorted row as often as `counts` says.
+    pub fn resampled(&self, counts: &[u32]) -> Resampled {
+        let [positives, negatives] = self.class_counts(counts);
+        let areas = Areas::of(&self.ranking, counts);
+        let [log_loss, brier, mean_probability] = self.means(counts);
+        let skilled = both_classes(positives, negatives);
+        let prevalence = positives as f64 / (positives + negatives).max(1) as f64;
+        let mass = Bins::of_equal_mass(&self.ranking, counts);
+        let relative = skilled.and(log_loss).map(|loss| loss / base_rate_entropy(prevalence));
+        [
+            areas.average_precision,
+            areas.roc_auc,
+            log_loss,
+            relative,
+            relative.map(|loss| 1.0 - loss),
+            brier,
+            skilled.and(brier).map(|score| 1.0 - score / (prevalence * (1.0 - prevalence))),
+            mass.calibration_error(),
+            Bins::of_equal_width(&self.ranking, counts).calibration_error(),
+            mass.murphy().map(|[reliability, _]| reliability),
+            mass.murphy().map(|[_, resolution]| resolution),
+            mean_probability.map(|mean| prevalence - mean),
+        ]
     }
 
-    fn mean_errors(&self, counts: &[u32]) -> [Result<f64, Undefined>; 2] {
-        let (mut sums, mut rows) = ([0.0; 2], 0_u64);
-        for (errors, &count) in self.errors.iter().zip(counts) {
+    fn class_counts(&self, counts: &[u32]) -> [u64; 2] {
+        let mut rows = [0; 2];
+        for (&label, &count) in self.ranking.labels().iter().zip(counts) {
+            rows[usize::from(!label)] += u64::from(count);
+        }
+        rows
+    }
+
+    /// The means of log loss, squared error and probability.
+    fn means(&self, counts: &[u32]) -> [Result<f64, Undefined>; 3] {
+        let (mut sums, mut rows) = ([0.0; 3], 0_u64);
+        for ((errors, &score), &count) in self.errors.iter().zip(self.ranking.scores()).zip(counts) {
             sums[0] += f64::from(count) * errors[0];
             sums[1] += f64::from(count) * errors[1];
+            sums[2] += f64::from(count) * score;
             rows += u64::from(count);
         }
         sums.map(|sum| if rows == 0 { Err(Undefined::NoRows) } else { Ok(sum / rows as f64) })
+    }
+}
+
+/// A statistic that follows from the four counts; others have no rows here.
+pub(super) fn of_matrix(statistic: Statistic, matrix: ConfusionMatrix) -> Result<f64, Undefined> {
+    let negative = matrix.exchanged();
+    match statistic {
+        Statistic::Mcc => matrix.mcc(),
+        Statistic::BalancedAccuracy => matrix.balanced_accuracy(),
+        Statistic::GMean => matrix.g_mean(),
+        Statistic::F1 => matrix.f1(),
+        Statistic::Accuracy => matrix.accuracy(),
+        Statistic::Precision => matrix.precision(),
+        Statistic::Recall => matrix.recall(),
+        Statistic::Specificity => matrix.specificity(),
+        Statistic::NegativePrecision => negative.precision().map_err(Undefined::exchanged),
+        Statistic::NegativeF1 => negative.f1().map_err(Undefined::exchanged),
+        _ => Err(Undefined::NoRows),
     }
 }
 
@@ -195,12 +298,12 @@ mod tests {
     fn a_resample_has_the_values_of_its_repeated_rows() {
         let (labels, scores) = ([false, true, false, true, true], [0.1, 0.4, 0.4, 0.6, 0.9]);
         let scored = ScoredRows::new(&labels, &scores, 0.5).unwrap();
-        let sample = scored.values_of(&[1, 2, 1, 0, 1]);
+        let sample = scored.resampled(&[1, 2, 1, 0, 1]);
         let repeated_labels = [false, true, true, false, true];
         let repeated = ScoredRows::new(&repeated_labels, &[0.1, 0.4, 0.4, 0.4, 0.9], 0.5).unwrap();
         // The sorted order puts the negative of the tie at 0.4 first.
-        let sample_of_sorted = scored.values_of(&[1, 1, 2, 0, 1]);
-        assert_ne!(sample, repeated.values());
+        let sample_of_sorted = scored.resampled(&[1, 1, 2, 0, 1]);
+        assert_ne!(sample, repeated.resampled(&repeated.ranking().unit_counts()));
         for (found, expected) in sample_of_sorted.into_iter().zip(repeated.values()) {
             assert!((found.unwrap() - expected.unwrap()).abs() < 1e-15);
         }

@@ -94,15 +94,21 @@ impl Ranking {
 
     /// One cut per distinct score, from the highest, which accepts fewest rows, to the lowest, which accepts all.
     pub fn cuts(&self) -> Vec<Cut> {
-        let counts = self.unit_counts();
+        self.cuts_of(&self.unit_counts())
+    }
+
+    /// As [`Ranking::cuts`], of the sample that takes each sorted row as often as `counts` says; scores that the
+    /// sample does not have are no cuts.
+    pub fn cuts_of(&self, counts: &[u32]) -> Vec<Cut> {
         let (mut tp, mut fp) = (0, 0);
+        let groups: Vec<(u64, u64)> = self.groups(counts).collect();
+        let taken = self.ends.iter().zip(groups).rev().filter(|(_, (positives, negatives))| positives + negatives > 0);
         let accept = |(&end, (positives, negatives)): (&usize, (u64, u64))| {
             tp += positives;
             fp += negatives;
             Cut { score: self.scores[end - 1], tp, fp }
         };
-        let groups: Vec<(u64, u64)> = self.groups(&counts).collect();
-        self.ends.iter().zip(groups).rev().map(accept).collect()
+        taken.map(accept).collect()
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::bins::reliability;
 use super::curve::{precision_recall_points, roc_points};
 use super::headline::{ScoredRows, Statistic, Values};
 use super::interval::{Intervals, intervals};
-use super::proper::reliability;
 use super::{ClassReport, ConfusionMatrix, Curves, Metric, Report, Undefined};
 use crate::ml::config::Evaluation;
 use crate::ml::labels::ClassNames;
@@ -38,9 +38,9 @@ pub fn report(input: &ReportInput<'_>, step: &mut dyn FnMut(f64) -> ControlFlow<
     let labels = input.eval.labels();
     match ScoredRows::new(labels, input.probabilities, input.threshold) {
         Ok(rows) => {
-            let matrix = ConfusionMatrix::at(labels, input.probabilities, input.threshold);
-            let intervals = intervals(&rows, input.evaluation, input.seed, step)?;
-            Ok(assemble(input, matrix, &rows.values(), &intervals, curves(&rows)))
+            let values = rows.values();
+            let intervals = intervals(&rows, &values, input.evaluation, input.seed, step)?;
+            Ok(assemble(input, rows.matrix(), &values, &intervals, curves(&rows, input.evaluation)))
         }
         Err(reason) => {
             let nothing = Statistic::ALL.map(|_| Err(reason));
@@ -50,11 +50,12 @@ pub fn report(input: &ReportInput<'_>, step: &mut dyn FnMut(f64) -> ControlFlow<
     }
 }
 
-fn curves(rows: &ScoredRows) -> Curves {
+fn curves(rows: &ScoredRows, evaluation: &Evaluation) -> Curves {
+    let confidence = (evaluation.bootstrap > 0).then_some(evaluation.confidence);
     Curves {
         roc: roc_points(rows.ranking()),
         precision_recall: precision_recall_points(rows.ranking()),
-        reliability: reliability(rows.ranking()),
+        reliability: reliability(rows.ranking(), confidence),
     }
 }
 
@@ -84,6 +85,8 @@ fn assemble(
         metrics: named.collect(),
         curves,
         strength_search: None,
+        calibration: None,
+        cross_validation: None,
     }
 }
 
@@ -104,6 +107,28 @@ fn per_class(input: &ReportInput<'_>, metric: &dyn Fn(Statistic) -> Metric) -> B
         support: counts.negative as u64,
     };
     BTreeMap::from([(input.classes.positive.clone(), positive), (input.classes.negative.clone(), negative)])
+}
+
+impl Report {
+    /// The report of the same model on the same rows at the threshold of `input`: what follows from the threshold is
+    /// computed anew, all else stays.
+    ///
+    /// # Errors
+    /// If `step` ends the run.
+    pub fn at_threshold(
+        self,
+        input: &ReportInput<'_>,
+        step: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
+    ) -> Result<Self, Stop> {
+        let mut anew = report(input, step)?;
+        let mut metrics = self.metrics;
+        let dependent = Statistic::ALL.into_iter().filter(|statistic| statistic.depends_on_threshold());
+        for name in dependent.filter_map(Statistic::name) {
+            metrics.extend(anew.metrics.remove_entry(name));
+        }
+        let Report { threshold, confusion_matrix, per_class, .. } = anew;
+        Ok(Self { threshold, confusion_matrix, per_class, metrics, ..self })
+    }
 }
 
 impl Metric {

@@ -1,6 +1,9 @@
 //! The threshold that serves a stated aim best on validation rows.
 
-use super::ranking::Ranking;
+use serde::{Deserialize, Serialize};
+
+use super::prevalence::ClassScale;
+use super::ranking::{Cut, Ranking};
 use super::{ConfusionMatrix, Undefined};
 use crate::ml::config::ThresholdRule;
 use crate::ml::sets::EvalSet;
@@ -19,6 +22,36 @@ pub struct ChosenThreshold {
     pub note: Option<String>,
 }
 
+/// What a threshold was chosen on, and how sure the choice is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdBasis {
+    /// Always `validation`: never the rows that the report is computed on.
+    pub computed_on: String,
+    pub rows: usize,
+    pub positives: usize,
+    /// Whether the rule is met on these rows; if not, the threshold is the nearest that can be had.
+    pub met: bool,
+    /// What there is to say about the choice, with numbers.
+    pub note: Option<String>,
+    /// The thresholds that the same rule chooses on bootstrap samples of these rows: the central part at the configured
+    /// confidence. `None` of a fixed threshold and without a bootstrap.
+    pub ci: Option<[f64; 2]>,
+}
+
+impl ChosenThreshold {
+    /// The choice as it is kept, made on rows with these labels.
+    pub fn basis(&self, labels: &[bool], ci: Option<[f64; 2]>) -> ThresholdBasis {
+        ThresholdBasis {
+            computed_on: "validation".to_owned(),
+            rows: labels.len(),
+            positives: labels.iter().filter(|&&label| label).count(),
+            met: self.met,
+            note: self.note.clone(),
+            ci,
+        }
+    }
+}
+
 /// Tries every way in which a threshold can part the validation rows; O(n log n).
 ///
 /// The value lies in the middle between the lowest accepted score and the next lower one, which is more robust
@@ -26,38 +59,62 @@ pub struct ChosenThreshold {
 /// if a row has the probability 1). Of equally good thresholds the highest is taken: the fewest alarms for the
 /// same merit. MCC counts as 0 where it is undefined, as a constant prediction is worth nothing.
 pub fn choose(rule: &ThresholdRule, validation: &EvalSet, probabilities: &[f64]) -> ChosenThreshold {
+    choose_at(rule, validation, probabilities, None)
+}
+
+/// As [`choose`], with precision, costs and all other measures as they would be at another share of positives.
+pub fn choose_at(
+    rule: &ThresholdRule,
+    validation: &EvalSet,
+    probabilities: &[f64],
+    prevalence: Option<f64>,
+) -> ChosenThreshold {
+    let scale = ClassScale::of_labels(validation.labels(), prevalence);
+    match (rule, Ranking::of_probabilities(validation.labels(), probabilities)) {
+        (ThresholdRule::Fixed { value }, _) => ChosenThreshold { value: *value, met: true, note: None },
+        (rule, Ok(ranking)) => choose_among(rule, &ranking.cuts(), scale),
+        (rule, Err(reason)) => undecided(rule, reason),
+    }
+}
+
+/// As [`choose`], on the cuts of a ranking, each class counting as `scale` says.
+pub fn choose_among(rule: &ThresholdRule, cuts: &[Cut], scale: ClassScale) -> ChosenThreshold {
     if let ThresholdRule::Fixed { value } = *rule {
         return ChosenThreshold { value, met: true, note: None };
     }
-    match candidates(validation.labels(), probabilities).and_then(|found| needs_both_classes(rule, found)) {
-        Ok(candidates) => best(rule, &candidates),
+    match candidates(cuts).and_then(|found| needs_both_classes(rule, found)) {
+        Ok(candidates) => best(rule, &candidates, scale),
         Err(reason) => undecided(rule, reason),
     }
 }
 
 /// One way to part the rows.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    value: f64,
-    counts: ConfusionMatrix,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) value: f64,
+    /// The lowest accepted score, if a row is accepted.
+    pub(super) lowest: Option<f64>,
+    pub(super) counts: ConfusionMatrix,
 }
 
 /// What a rule makes the most of, then what decides between equals; the greater the better.
 type Merit = (f64, f64);
 
 /// From the highest threshold to the lowest.
-fn candidates(labels: &[bool], probabilities: &[f64]) -> Result<Vec<Candidate>, Undefined> {
-    let cuts = Ranking::of_probabilities(labels, probabilities)?.cuts();
+///
+/// # Errors
+/// If there is no row.
+pub(super) fn candidates(cuts: &[Cut]) -> Result<Vec<Candidate>, Undefined> {
     let (Some(highest), Some(all)) = (cuts.first(), cuts.last()) else { return Err(Undefined::NoRows) };
     let mut candidates = Vec::with_capacity(cuts.len() + 1);
     if highest.score < 1.0 {
         let counts = ConfusionMatrix { tp: 0, fp: 0, fn_: all.tp, tn: all.fp };
-        candidates.push(Candidate { value: 1.0, counts });
+        candidates.push(Candidate { value: 1.0, lowest: None, counts });
     }
     for (index, cut) in cuts.iter().enumerate() {
         let value = cuts.get(index + 1).map_or(0.0, |next| between(next.score, cut.score));
         let counts = ConfusionMatrix { tp: cut.tp, fp: cut.fp, fn_: all.tp - cut.tp, tn: all.fp - cut.fp };
-        candidates.push(Candidate { value, counts });
+        candidates.push(Candidate { value, lowest: Some(cut.score), counts });
     }
     Ok(candidates)
 }
@@ -76,13 +133,13 @@ fn needs_both_classes(rule: &ThresholdRule, candidates: Vec<Candidate>) -> Resul
     super::curve::both_classes(counts.positives(), counts.negatives()).map(|()| candidates)
 }
 
-fn best(rule: &ThresholdRule, candidates: &[Candidate]) -> ChosenThreshold {
-    if let Some(found) = highest(candidates, |counts| merit(rule, counts)) {
+fn best(rule: &ThresholdRule, candidates: &[Candidate], scale: ClassScale) -> ChosenThreshold {
+    if let Some(found) = highest(candidates, |counts| merit(rule, scale.apply(counts))) {
         return ChosenThreshold { value: found.value, met: true, note: remark(rule, found.counts) };
     }
-    let nearest = highest(candidates, |counts| nearness(rule, counts));
+    let nearest = highest(candidates, |counts| nearness(rule, scale.apply(counts)));
     let value = nearest.map_or(UNDECIDED, |found| found.value);
-    ChosenThreshold { value, met: false, note: nearest.map(|found| shortfall(rule, found.counts)) }
+    ChosenThreshold { value, met: false, note: nearest.map(|found| shortfall(rule, found.counts, scale)) }
 }
 
 /// The first of those with the greatest merit.
@@ -148,8 +205,10 @@ fn remark(rule: &ThresholdRule, counts: ConfusionMatrix) -> Option<String> {
     None
 }
 
-fn shortfall(rule: &ThresholdRule, counts: ConfusionMatrix) -> String {
+fn shortfall(rule: &ThresholdRule, counts: ConfusionMatrix, scale: ClassScale) -> String {
     let rows = counts.total();
+    let predicted = counts.predicted_positive();
+    let counts = scale.apply(counts);
     match rule {
         ThresholdRule::RecallAtPrecision { precision } => format!(
             "no threshold reaches a precision of {precision} on the {rows} validation rows; the highest is {:.4}, at \
@@ -160,7 +219,7 @@ fn shortfall(rule: &ThresholdRule, counts: ConfusionMatrix) -> String {
         ThresholdRule::AlertRate { fraction } => format!(
             "{} of the {rows} validation rows have the probability 1 and are predicted positive at any threshold: a \
              share of {:.4} where at most {fraction} was asked for",
-            counts.predicted_positive(),
+            predicted,
             alert_rate(counts)
         ),
         _ => format!("no threshold meets the rule on the {rows} validation rows"),
@@ -227,6 +286,18 @@ mod tests {
         let (labels, scores) = ([false, true, false], [0.9, 0.5, 0.1]);
         assert_eq!(chosen(&cost(10.0, 1.0), &labels, &scores).value, 1.0);
         assert_eq!(chosen(&cost(1.0, 1.0), &[true, true], &[0.3, 0.2]).value, 0.0);
+    }
+
+    #[test]
+    fn at_another_prevalence_each_class_counts_by_what_there_will_be_of_it() {
+        // One positive in four here, one in a thousand there: the false alarm above the positive costs more than it.
+        let (labels, scores) = (vec![true, false, false, false], vec![0.7, 0.8, 0.2, 0.1]);
+        let validation = EvalSet::new(Array2::zeros((4, 0)), labels);
+        let rule = ThresholdRule::MinCost { false_positive: 1.0, false_negative: 3.0 };
+        let at = |prevalence| choose_at(&rule, &validation, &scores, prevalence).value;
+        assert!((at(None) - 0.45).abs() < 1e-15);
+        assert_eq!(at(Some(0.001)), 1.0);
+        assert_eq!(choose_at(&rule, &validation, &scores, Some(0.25)), choose(&rule, &validation, &scores));
     }
 
     #[test]

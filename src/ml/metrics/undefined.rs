@@ -19,6 +19,10 @@ pub enum Undefined {
     NoPositivesEither,
     #[error("no row is negative and none is predicted negative")]
     NoNegativesEither,
+    #[error("all rows have one probability")]
+    OneScore,
+    #[error("the probabilities part the classes without a mistake, so that no slope is steep enough")]
+    Separated,
     #[error("expected one score for each of {labels} rows, found {scores}")]
     UnequalLengths { labels: usize, scores: usize },
     #[error("the score of row {row} (counted from 0) is not a finite number")]
