@@ -1,0 +1,292 @@
+//! Gradient boosting of trees with one split each, on histograms (Friedman 2001; Chen and Guestrin 2016, equations 6
+//! and 7): shallow, quick, and hard to mistrain, which is what a yardstick should be.
+
+use std::ops::ControlFlow;
+
+use ndarray::ArrayView1;
+use rayon::prelude::*;
+
+use super::Features;
+use crate::ml::logit::sigmoid;
+use crate::ml::metrics::log_loss;
+use crate::ml::observe::Stop;
+
+/// Trees, at most.
+pub const MAX_ROUNDS: usize = 60;
+/// Rounds without a lower validation loss after which it ends.
+const PATIENCE: usize = 8;
+/// The share of a leaf's best value that is added.
+const SHRINKAGE: f64 = 0.3;
+/// Added to the second derivative of a leaf.
+const RIDGE: f64 = 1.0;
+/// Bins per column.
+const BINS: usize = 32;
+/// Values of a column that its bins are made from.
+const VALUES_FOR_BINS: usize = 10_000;
+/// A split must leave this much second derivative on each side.
+const LEAST_HESSIAN: f64 = 1e-3;
+
+/// What to fit.
+#[derive(Debug, Clone, Copy)]
+pub struct StumpsTask<'a> {
+    /// One row per example; every value finite.
+    pub features: Features<'a>,
+    /// One per row; `true` is the positive class.
+    pub labels: &'a [bool],
+    /// For early stopping; may be empty.
+    pub validation: Features<'a>,
+    pub validation_labels: &'a [bool],
+}
+
+/// A sum of trees with one split each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stumps {
+    prior: f64,
+    stumps: Vec<Stump>,
+}
+
+/// Adds `low` to the logit where the value is at most `threshold`, else `high`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stump {
+    column: usize,
+    threshold: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Stump {
+    fn of(&self, row: ArrayView1<'_, f64>) -> f64 {
+        if row[self.column] <= self.threshold { self.low } else { self.high }
+    }
+}
+
+impl Stumps {
+    /// Fits to the log loss; `step` is told the share that is done. Rows of one class give the constant.
+    ///
+    /// # Errors
+    /// If `step` ends the fit.
+    pub fn fit(task: &StumpsTask<'_>, step: &mut dyn FnMut(f64) -> ControlFlow<Stop>) -> Result<Self, Stop> {
+        let positives = task.labels.iter().filter(|&&label| label).count() as f64;
+        let negatives = task.labels.len() as f64 - positives;
+        // Half a row in each class keeps the prior finite.
+        let prior = ((positives + 0.5) / (negatives + 0.5)).ln();
+        let mut fitted = Self { prior, stumps: Vec::new() };
+        if positives == 0.0 || negatives == 0.0 {
+            return Ok(fitted);
+        }
+        let columns: Vec<Binned> =
+            (0..task.features.ncols()).into_par_iter().map(|column| Binned::of(task.features.column(column))).collect();
+        let mut logits = vec![prior; task.labels.len()];
+        let mut watch = Watch::new(*task, prior);
+        for round in 0..MAX_ROUNDS {
+            if let ControlFlow::Break(stop) = step(0.5 + 0.5 * round as f64 / MAX_ROUNDS as f64) {
+                return Err(stop);
+            }
+            let Some((stump, bin)) = best_stump(&columns, task.labels, &logits) else { break };
+            let codes = &columns[stump.column].codes;
+            for (logit, &code) in logits.iter_mut().zip(codes) {
+                *logit += if usize::from(code) <= bin { stump.low } else { stump.high };
+            }
+            fitted.stumps.push(stump);
+            if watch.is_over(&stump, fitted.stumps.len()) {
+                break;
+            }
+        }
+        fitted.stumps.truncate(watch.best_rounds.unwrap_or(fitted.stumps.len()));
+        Ok(fitted)
+    }
+
+    /// One logit per row.
+    pub fn logits(&self, features: Features<'_>) -> Vec<f64> {
+        let logit = |row: ArrayView1<'_, f64>| self.prior + self.stumps.iter().map(|stump| stump.of(row)).sum::<f64>();
+        features.rows().into_iter().map(logit).collect()
+    }
+
+    /// How many trees it has.
+    pub fn rounds(&self) -> usize {
+        self.stumps.len()
+    }
+}
+
+/// A column as bins: a value belongs to the first bin whose edge is not below it.
+struct Binned {
+    codes: Vec<u8>,
+    edges: Vec<f64>,
+}
+
+impl Binned {
+    fn of(column: ArrayView1<'_, f64>) -> Self {
+        let step = column.len().div_ceil(VALUES_FOR_BINS).max(1);
+        let mut sorted: Vec<f64> = column.iter().copied().step_by(step).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let mut edges: Vec<f64> = (1..BINS).map(|bin| sorted[bin * (sorted.len() - 1) / BINS]).collect();
+        edges.dedup();
+        let codes = column.iter().map(|value| edges.partition_point(|edge| edge < value) as u8).collect();
+        Self { codes, edges }
+    }
+}
+
+/// The split with the largest gain, and the bin that ends its lower side; `None` if none gains anything.
+fn best_stump(columns: &[Binned], labels: &[bool], logits: &[f64]) -> Option<(Stump, usize)> {
+    let slopes: Vec<[f64; 2]> = logits
+        .iter()
+        .zip(labels)
+        .map(|(&logit, &label)| {
+            let p = sigmoid(logit);
+            [p - f64::from(u8::from(label)), p * (1.0 - p)]
+        })
+        .collect();
+    let splits: Vec<Option<(f64, Stump, usize)>> =
+        columns.par_iter().enumerate().map(|(column, binned)| best_split(column, binned, &slopes)).collect();
+    let mut best: Option<(f64, Stump, usize)> = None;
+    for split in splits.into_iter().flatten() {
+        if best.is_none_or(|(gain, ..)| split.0 > gain) {
+            best = Some(split);
+        }
+    }
+    best.map(|(_, stump, bin)| (stump, bin))
+}
+
+fn best_split(column: usize, binned: &Binned, slopes: &[[f64; 2]]) -> Option<(f64, Stump, usize)> {
+    let mut bins = [[0.0; 2]; BINS];
+    for (&code, [gradient, hessian]) in binned.codes.iter().zip(slopes) {
+        let bin = &mut bins[usize::from(code) % BINS];
+        bin[0] += gradient;
+        bin[1] += hessian;
+    }
+    let whole = bins.iter().fold([0.0; 2], |sum, bin| [sum[0] + bin[0], sum[1] + bin[1]]);
+    let gain_of = |[gradient, hessian]: [f64; 2]| gradient * gradient / (hessian + RIDGE);
+    let value_of = |[gradient, hessian]: [f64; 2]| -SHRINKAGE * gradient / (hessian + RIDGE);
+    let mut below = [0.0; 2];
+    let mut best: Option<(f64, Stump, usize)> = None;
+    for (bin, &threshold) in binned.edges.iter().enumerate() {
+        below = [below[0] + bins[bin][0], below[1] + bins[bin][1]];
+        let above = [whole[0] - below[0], whole[1] - below[1]];
+        if below[1] < LEAST_HESSIAN || above[1] < LEAST_HESSIAN {
+            continue;
+        }
+        let gain = gain_of(below) + gain_of(above) - gain_of(whole);
+        if gain > 1e-9 && best.is_none_or(|(most, ..)| gain > most) {
+            best = Some((gain, Stump { column, threshold, low: value_of(below), high: value_of(above) }, bin));
+        }
+    }
+    best
+}
+
+/// The validation rows, scored as the trees come.
+struct Watch<'a> {
+    task: StumpsTask<'a>,
+    logits: Vec<f64>,
+    least: f64,
+    /// Trees at the least loss; `None` without validation rows.
+    best_rounds: Option<usize>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(task: StumpsTask<'a>, prior: f64) -> Self {
+        let logits = vec![prior; task.validation_labels.len()];
+        let mut watch = Self { task, logits, least: f64::INFINITY, best_rounds: None };
+        if let Some(loss) = watch.loss() {
+            (watch.least, watch.best_rounds) = (loss, Some(0));
+        }
+        watch
+    }
+
+    fn loss(&self) -> Option<f64> {
+        let probabilities: Vec<f64> = self.logits.iter().map(|&logit| sigmoid(logit)).collect();
+        log_loss(self.task.validation_labels, &probabilities).ok()
+    }
+
+    /// Adds a tree; whether the loss has not fallen for long enough.
+    fn is_over(&mut self, stump: &Stump, rounds: usize) -> bool {
+        for (logit, row) in self.logits.iter_mut().zip(self.task.validation.rows()) {
+            *logit += stump.of(row);
+        }
+        let (Some(loss), Some(best)) = (self.loss(), self.best_rounds) else { return false };
+        if loss < self.least {
+            (self.least, self.best_rounds) = (loss, Some(rounds));
+            return false;
+        }
+        rounds - best >= PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::metrics::roc_auc;
+    use crate::ml::seed::Seed;
+    use ndarray::Array2;
+    use rand::Rng;
+
+    /// Positive where the first of three columns lies in the middle, which no line can tell.
+    fn middle(rows: usize, seed: u64) -> (Array2<f64>, Vec<bool>) {
+        let mut rng = Seed(seed).stream("middle");
+        let features = Array2::from_shape_fn((rows, 3), |_| rng.random::<f64>());
+        let labels = features.rows().into_iter().map(|row| (0.4..0.6).contains(&row[0])).collect();
+        (features, labels)
+    }
+
+    fn fit(threads: usize) -> (Stumps, f64) {
+        let ((features, labels), (validation, validation_labels)) = (middle(2_000, 1), middle(500, 2));
+        let task = StumpsTask {
+            features: features.view(),
+            labels: &labels,
+            validation: validation.view(),
+            validation_labels: &validation_labels,
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let stumps = pool.install(|| Stumps::fit(&task, &mut |_| ControlFlow::Continue(()))).unwrap();
+        let (test, test_labels) = middle(500, 3);
+        let area = roc_auc(&test_labels, &stumps.logits(test.view())).unwrap();
+        (stumps, area)
+    }
+
+    #[test]
+    fn a_shape_that_no_line_has_is_learnt() {
+        let (stumps, area) = fit(1);
+        assert!(area > 0.98, "{area}");
+        assert!(stumps.rounds() <= MAX_ROUNDS);
+        assert!(stumps.stumps.iter().filter(|stump| stump.column == 0).count() * 2 > stumps.rounds());
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        assert_eq!(fit(1).0, fit(2).0);
+    }
+
+    #[test]
+    fn labels_without_signal_stop_it_early() {
+        let (features, _) = middle(2_000, 1);
+        let (validation, _) = middle(1_000, 2);
+        let coin = |rows: usize, seed: u64| {
+            let mut rng = Seed(seed).stream("coin");
+            (0..rows).map(|_| rng.random_bool(0.1)).collect::<Vec<bool>>()
+        };
+        let (labels, validation_labels) = (coin(2_000, 5), coin(1_000, 6));
+        let task = StumpsTask {
+            features: features.view(),
+            labels: &labels,
+            validation: validation.view(),
+            validation_labels: &validation_labels,
+        };
+        let stumps = Stumps::fit(&task, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(stumps.rounds() < 20, "{}", stumps.rounds());
+    }
+
+    #[test]
+    fn one_class_and_a_stop_are_answered() {
+        let features = Array2::<f64>::zeros((4, 1));
+        let task = |labels| StumpsTask {
+            features: features.view(),
+            labels,
+            validation: features.view(),
+            validation_labels: &[true, false, true, false],
+        };
+        let constant = Stumps::fit(&task(&[true; 4]), &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(constant.rounds(), 0);
+        assert!(constant.logits(features.view())[0].is_finite());
+        let stopped = Stumps::fit(&task(&[true, false, true, false]), &mut |_| ControlFlow::Break(Stop::Cancelled));
+        assert_eq!(stopped, Err(Stop::Cancelled));
+    }
+}
