@@ -6,6 +6,7 @@ mod read;
 mod rows;
 pub mod stats;
 mod summary;
+mod write;
 
 pub use format::TableFormat;
 pub use read::{
@@ -14,6 +15,7 @@ pub use read::{
 };
 pub use rows::{CellError, CsvRows, ExpectedColumn, Parsed, from_csv, from_json_columns, from_json_rows};
 pub use summary::{ColumnSummary, NumericSummary, TopCategory};
+pub use write::{WriteError, WriteFormat, write};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,253 @@
+//! Comparisons: the same folds for all, the same answer for any number of threads, after an interruption too.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use evenkeel::ml::compare::{Compared, Finished, Memory, compare};
+use evenkeel::ml::config::{CompareConfig, ConfigLimits, DatasetFacts, FeatureFacts, FieldError, ObjectReader};
+use evenkeel::ml::observe::{EpochLog, Phase, Stop, TrainObserver, Unobserved};
+use evenkeel::ml::pipeline::{TrainError, TrainInput};
+use evenkeel::ml::table::{Column, ColumnType, Table, Values};
+use serde_json::{Value, json};
+
+/// One row in eight is positive; `x` tells the classes apart as far as `signal` goes, `z` says nothing.
+fn table(rows: usize, signal: f64) -> Table {
+    let spread = |row: usize, step: f64| (row as f64 * step).fract() * 2.0;
+    let positive = |row: usize| row % 8 == 3;
+    let x = (0..rows).map(|row| spread(row, 0.618_033_988_749) + if positive(row) { signal } else { 0.0 });
+    let z = (0..rows).map(|row| spread(row, 0.414_213_562_373));
+    let y = (0..rows).map(|row| f64::from(u8::from(positive(row))));
+    let column = |name: &str, values| Column { name: name.to_owned(), values: Values::Numeric(values) };
+    Table::new(vec![column("x", x.collect()), column("z", z.collect()), column("y", y.collect())]).unwrap()
+}
+
+fn facts(rows: usize) -> DatasetFacts {
+    let positives = (0..rows).filter(|row| row % 8 == 3).count();
+    let counts = BTreeMap::from([("0".to_owned(), rows - positives), ("1".to_owned(), positives)]);
+    let column = |name: &str| FeatureFacts {
+        name: name.to_owned(),
+        column_type: ColumnType::Numeric,
+        distinct: rows,
+        values: (name == "y").then(|| counts.clone()),
+    };
+    DatasetFacts {
+        rows,
+        target: "y".to_owned(),
+        positive_label: "1".to_owned(),
+        columns: ["x", "z", "y"].map(column).to_vec(),
+        origin_columns: Vec::new(),
+        class_counts: counts.clone(),
+    }
+}
+
+fn read(request: &Value, rows: usize) -> Result<CompareConfig, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut reader = ObjectReader::new(request, "", &mut errors);
+    let config = CompareConfig::check(&mut reader, &facts(rows), &ConfigLimits::STANDARD, &mut errors);
+    reader.finish(&mut errors);
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
+
+fn quick(candidates: Value) -> Value {
+    json!({
+        "base": {"model": {"type": "logistic"}, "evaluation": {"bootstrap": 20}},
+        "candidates": candidates, "cross_validation": {"folds": 4, "repeats": 2},
+    })
+}
+
+#[derive(Default)]
+struct Notebook(Finished);
+
+impl Memory for Notebook {
+    fn recall(&mut self) -> Finished {
+        self.0.clone()
+    }
+
+    fn remember(&mut self, finished: &Finished, _: &mut dyn TrainObserver) {
+        self.0.clone_from(finished);
+    }
+}
+
+fn run(config: &CompareConfig, signal: f64, notes: &mut Notebook, parallel: usize) -> Result<Compared, TrainError> {
+    let input = TrainInput { table: table(400, signal), missing_markers: Vec::new() };
+    compare(input, config, notes, parallel, &|| 0.0, &mut Unobserved)
+}
+
+fn three() -> Value {
+    json!([
+        {"name": "plain"},
+        {"name": "weighted", "train": {"loss": {"class_weight": "balanced"}}},
+        {"name": "smote", "train": {"resample": [{"method": "smote"}]}},
+    ])
+}
+
+#[test]
+fn equal_candidates_differ_by_noise_and_the_simplest_is_taken() {
+    let config = read(&quick(three()), 400).unwrap();
+    let compared = run(&config, 1.2, &mut Notebook::default(), 2).unwrap();
+    let table = &compared.comparison;
+    assert_eq!((table.chosen.as_str(), table.rows, table.positives), ("plain", 320, 40));
+    assert!(table.candidates.iter().all(|candidate| candidate.versus_best.unwrap().noise), "{table:#?}");
+    assert!(table.statement.contains("noise") && table.statement.contains("trained"), "{}", table.statement);
+    let precision = table.candidates[0].metrics["average_precision"];
+    let [low, high] = precision.ci.unwrap();
+    assert!(low < precision.mean && precision.mean < high && precision.std > 0.0);
+    assert_eq!((compared.trained.report.rows, compared.trained.report.positives), (80, 10), "on the rows set aside");
+    assert_eq!(compared.trained.report.threshold, compared.trained.model.threshold);
+}
+
+#[test]
+fn a_candidate_that_learns_nothing_is_worse_by_more_than_noise() {
+    let candidates = json!([
+        {"name": "nothing", "train": {"regularization": {"l2": 1_000_000}}},
+        {"name": "plain", "train": {}},
+    ]);
+    let mut request = quick(candidates);
+    request["metric"] = json!("log_loss");
+    let config = read(&request, 400).unwrap();
+    let table = run(&config, 1.5, &mut Notebook::default(), 2).unwrap().comparison;
+    assert_eq!((table.best.as_str(), table.chosen.as_str(), table.higher_is_better), ("plain", "plain", false));
+    let versus = table.candidates[0].versus_best.unwrap();
+    assert!(!versus.noise && versus.difference > 0.0 && versus.p_value.unwrap() < 0.05, "{versus:?}");
+    assert!(table.statement.contains("worse by more than noise"), "{}", table.statement);
+}
+
+#[test]
+fn the_answer_does_not_depend_on_threads_or_interruptions() {
+    let config = read(&quick(three()), 400).unwrap();
+    let mut whole = Notebook::default();
+    let one = run(&config, 1.0, &mut whole, 1).unwrap();
+    let two = run(&config, 1.0, &mut Notebook::default(), 3).unwrap();
+    assert_eq!(one.comparison, two.comparison);
+    assert_eq!(one.trained.model.to_bytes().unwrap(), two.trained.model.to_bytes().unwrap());
+    let mut half = Notebook(whole.0.iter().take(10).map(|(place, result)| (*place, result.clone())).collect());
+    // What was remembered is not computed again: a changed result shows.
+    half.0.get_mut(&0).unwrap().metrics.insert("average_precision".to_owned(), 1.0);
+    let resumed = run(&config, 1.0, &mut half, 2).unwrap();
+    let mean = |compared: &Compared, name: &str| compared.comparison.candidates[0].metrics[name].mean;
+    assert!(mean(&resumed, "average_precision") > mean(&one, "average_precision"));
+    assert_eq!(mean(&resumed, "roc_auc"), mean(&one, "roc_auc"));
+    assert_eq!(half.0.len(), 24);
+}
+
+#[test]
+fn a_candidate_that_cannot_be_trained_is_told_apart() {
+    let mut request = quick(three());
+    request["candidates"][2]["train"] = json!({"resample": [{"method": "random_under_sampler"},
+        {"method": "smote", "k_neighbors": 200}]});
+    let config = read(&request, 400).unwrap();
+    let table = run(&config, 1.0, &mut Notebook::default(), 2).unwrap().comparison;
+    let failed = &table.candidates[2];
+    if let Some(failure) = &failed.failure {
+        assert!(failed.versus_best.is_none() && failed.metrics.is_empty(), "{failed:?}");
+        assert!(table.statement.contains("Not compared: smote") && !failure.is_empty());
+    }
+}
+
+#[test]
+fn the_rows_set_aside_change_nothing_but_the_report() {
+    let config = read(&quick(three()), 400).unwrap();
+    let before = run(&config, 1.0, &mut Notebook::default(), 2).unwrap();
+    let aside = aside_rows(&config);
+    let mut changed = table(400, 1.0);
+    let mut columns = changed.columns().to_vec();
+    let Values::Numeric(values) = &mut columns[0].values else { panic!() };
+    for row in aside {
+        values[row] = -1e6;
+    }
+    changed = Table::new(columns).unwrap();
+    let input = TrainInput { table: changed, missing_markers: Vec::new() };
+    let after = compare(input, &config, &mut Notebook::default(), 2, &|| 0.0, &mut Unobserved).unwrap();
+    assert_eq!(before.comparison, after.comparison);
+    assert_eq!(before.trained.model.to_bytes().unwrap(), after.trained.model.to_bytes().unwrap());
+    assert_ne!(before.trained.report, after.trained.report);
+}
+
+fn aside_rows(config: &CompareConfig) -> Vec<usize> {
+    use evenkeel::ml::seed::Seed;
+    let train = &config.candidates[0].train;
+    let labels: Vec<bool> = (0..400).map(|row| row % 8 == 3).collect();
+    evenkeel::ml::split::split(&train.split, &labels, None, Seed(train.seed).derive("split")).unwrap().test
+}
+
+/// Stops the run after some steps and hears how far it was.
+struct StopAfter(usize, f64);
+
+impl TrainObserver for StopAfter {
+    fn phase(&mut self, _: Phase) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+
+    fn step(&mut self, fraction: f64) -> ControlFlow<Stop> {
+        assert!((0.0..=1.0).contains(&fraction), "{fraction}");
+        self.1 = self.1.max(fraction);
+        self.0 = self.0.saturating_sub(1);
+        if self.0 == 0 { ControlFlow::Break(Stop::Cancelled) } else { ControlFlow::Continue(()) }
+    }
+
+    fn epoch(&mut self, _: &EpochLog) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn it_stops_when_it_is_told_to() {
+    let config = read(&quick(three()), 400).unwrap();
+    let input = TrainInput { table: table(400, 1.0), missing_markers: Vec::new() };
+    let mut observer = StopAfter(60, 0.0);
+    let stopped = compare(input, &config, &mut Notebook::default(), 2, &|| 0.0, &mut observer);
+    assert!(matches!(stopped, Err(TrainError::Stopped(Stop::Cancelled))), "{:?}", stopped.map(|_| ()));
+    assert!(observer.1 > 0.0);
+}
+
+#[test]
+fn the_built_in_candidates_begin_with_the_simplest() {
+    let config = read(&json!({}), 400).unwrap();
+    let names: Vec<&str> = config.candidates.iter().map(|candidate| candidate.name.as_str()).collect();
+    let expected = [
+        "plain",
+        "class_weights",
+        "focal",
+        "random_over_sampler",
+        "random_under_sampler",
+        "near_miss",
+        "smote",
+        "smote_tomek",
+        "noise",
+    ];
+    assert_eq!(names, expected);
+    let filled = serde_json::to_value(&config).unwrap();
+    assert_eq!(read(&filled, 400).unwrap(), config, "a filled-in configuration can be posted again");
+}
+
+#[test]
+fn every_mistake_has_its_place() {
+    let request = json!({
+        "base": {"split": {"strategy": "time", "column": "x"}, "seed": -1},
+        "candidates": [
+            {"name": "a", "train": {"seed": 7, "loss": {"class_weight": "huge"}}},
+            {"train": {"modle": 1}},
+            {"name": "a", "why": 1},
+        ],
+        "cross_validation": {"folds": 1}, "metric": "accuracy", "confidence": 1, "epochs": 3,
+    });
+    let errors = read(&request, 400).unwrap_err();
+    let mut places: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+    places.sort_unstable();
+    places.dedup();
+    for expected in [
+        "/base/seed",
+        "/candidates/0/train/loss/class_weight",
+        "/candidates/1/name",
+        "/candidates/1/train/modle",
+        "/candidates/2/why",
+        "/confidence",
+        "/cross_validation/folds",
+        "/epochs",
+        "/metric",
+    ] {
+        assert!(places.contains(&expected), "{expected} in {places:?}");
+    }
+    let many = json!({"cross_validation": {"folds": 20, "repeats": 50}});
+    assert_eq!(read(&many, 400).unwrap_err()[0].pointer, "/cross_validation");
+}
