@@ -24,6 +24,9 @@ pub struct ClassCounts {
 }
 
 impl ClassCounts {
+    /// No rows at all.
+    pub const NONE: ClassCounts = ClassCounts { positive: 0, negative: 0 };
+
     /// Counts the labels; `true` is the positive class.
     pub fn of(labels: &[bool]) -> Self {
         let positive = labels.iter().filter(|&&label| label).count();

@@ -12,3 +12,8 @@ pub fn softplus(x: f64) -> f64 {
     let ramp = if x <= 0.0 { 0.0 } else { x };
     ramp + (-x.abs()).exp().ln_1p()
 }
+
+/// The log-odds of a probability; infinite at 0 and 1.
+pub fn logit(probability: f64) -> f64 {
+    probability.ln() - (-probability).ln_1p()
+}

@@ -2,20 +2,29 @@
 //! the time, and all chance comes in as a [`seed::Seed`].
 //!
 //! The order of the modules is the order of dependence:
-//! - [`seed`], [`json`], [`table`], [`labels`], [`logit`]: what comes in.
+//! - [`seed`], [`json`], [`json_patch`], [`table`], [`labels`], [`logit`]: what comes in.
 //! - [`config`]: a checked job configuration; the only place that knows a default.
 //! - [`sets`], [`split`]: rows that may be learnt from ([`sets::TrainSet`]) and rows that may only be scored
 //!   ([`sets::EvalSet`]).
 //! - [`preprocess`], [`neighbours`], [`resample`], [`augment`]: from columns to a balanced matrix.
-//! - [`metrics`], [`calibrate`]: what a score is worth.
+//! - [`small_logistic`], [`metrics`], [`calibrate`]: what a score is worth.
 //! - [`kernel`], [`nn`], [`logistic`]: what learns.
+//! - [`baseline`], [`diagnose`]: what simple models reach, and why a run went wrong.
 //! - [`model`]: what predicts, and its bytes.
-//! - [`pipeline`]: the one order in which all of it happens.
+//! - [`explain`], [`dossier`]: what a model goes by, and what stays with it for people to look at.
+//! - [`pipeline`]: the one order in which all of it happens; [`resample_table`] resamples without
+//!   training, [`compare`] trains many times and says which differences are noise.
 
 pub mod augment;
+pub mod baseline;
 pub mod calibrate;
+pub mod compare;
 pub mod config;
+pub mod diagnose;
+pub mod dossier;
+pub mod explain;
 pub mod json;
+pub mod json_patch;
 pub mod kernel;
 pub mod labels;
 pub mod logistic;
@@ -28,7 +37,9 @@ pub mod observe;
 pub mod pipeline;
 pub mod preprocess;
 pub mod resample;
+pub mod resample_table;
 pub mod seed;
 pub mod sets;
+pub mod small_logistic;
 pub mod split;
 pub mod table;

@@ -4,33 +4,42 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnose::Diagnosis;
 use super::nn::CheckpointError;
 
-/// The stages of a training job, in their only order.
+/// The stages of jobs, in their only order; a job has those of its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     Loading,
+    Comparing,
     Splitting,
     Preprocessing,
     Resampling,
     Training,
+    CrossValidating,
     Calibrating,
     Thresholding,
+    Predicting,
     Evaluating,
+    Writing,
     Storing,
 }
 
 impl Phase {
-    pub const ALL: [Phase; 9] = [
+    pub const ALL: [Phase; 13] = [
         Phase::Loading,
+        Phase::Comparing,
         Phase::Splitting,
         Phase::Preprocessing,
         Phase::Resampling,
         Phase::Training,
+        Phase::CrossValidating,
         Phase::Calibrating,
         Phase::Thresholding,
+        Phase::Predicting,
         Phase::Evaluating,
+        Phase::Writing,
         Phase::Storing,
     ];
 
@@ -38,13 +47,17 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Phase::Loading => "loading",
+            Phase::Comparing => "comparing",
             Phase::Splitting => "splitting",
             Phase::Preprocessing => "preprocessing",
             Phase::Resampling => "resampling",
             Phase::Training => "training",
+            Phase::CrossValidating => "cross_validating",
             Phase::Calibrating => "calibrating",
             Phase::Thresholding => "thresholding",
+            Phase::Predicting => "predicting",
             Phase::Evaluating => "evaluating",
+            Phase::Writing => "writing",
             Phase::Storing => "storing",
         }
     }
@@ -141,15 +154,30 @@ pub trait TrainObserver: Send {
     /// An epoch has ended.
     fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop>;
 
+    /// The run has ended, with a model or without; this is why. Not told of a run that was stopped.
+    fn diagnosed(&mut self, diagnosis: &Diagnosis) {
+        let _ = diagnosis;
+    }
+
     /// The state of the run, as it is now, can be had from `write`; with it goes the learning curve up to `epochs`,
     /// which has been told. Offered at least once per batch of a network, also when the run was just told to stop.
     fn checkpoint(&mut self, epochs: usize, write: &mut WriteCheckpoint<'_>) {
         let _ = (epochs, write);
     }
 
+    /// As [`TrainObserver::checkpoint`], wanted at once: the state has come far since the one before it.
+    fn save(&mut self, write: &mut WriteCheckpoint<'_>) {
+        let _ = write;
+    }
+
     /// A checkpoint of an earlier run of the same job, if there is one; asked for once, before a network is trained.
     fn earlier_checkpoint(&mut self) -> Option<Vec<u8>> {
         None
+    }
+
+    /// The learning curve up to the earlier checkpoint.
+    fn earlier_epochs(&mut self) -> Vec<EpochLog> {
+        Vec::new()
     }
 
     /// Whether the run goes on from the earlier checkpoint; if not, it begins anew.

@@ -5,12 +5,14 @@
 //! value in the column that steers the split are refused too; to guess where they belong could put rows of one
 //! group, or of the future, on both sides.
 
+mod cross;
 mod folds;
 mod given;
 mod group;
 mod stratified;
 mod time;
 
+pub use cross::{Fold, folds, hold_out};
 pub use folds::stratified_folds;
 
 use super::config::Split;
@@ -65,6 +67,10 @@ pub enum SplitError {
         .part.as_str(), .counts.positive, .counts.negative
     )]
     PartLacksClass { part: Part, counts: ClassCounts },
+    #[error("the column of the split has {found} distinct values among the rows to divide; {needed} are needed")]
+    TooFewForFolds { found: usize, needed: usize },
+    #[error("a split by column does not say which rows of a part belong together")]
+    NoFolds,
     #[error("expected only train, validation and test in the column of the split, found {} in {rows} rows", .values.join(", "))]
     UnknownParts { values: Vec<String>, rows: usize },
 }
@@ -123,6 +129,13 @@ impl Parts {
             }
         }
         parts
+    }
+
+    /// Training and validation rows, ascending: all but those that test.
+    pub fn development(&self) -> Vec<usize> {
+        let mut rows: Vec<usize> = self.train.iter().chain(&self.validation).copied().collect();
+        rows.sort_unstable();
+        rows
     }
 
     /// The rows of a part.

@@ -1,7 +1,14 @@
 //! The science against reference answers and its own promises.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should fail")]
 
+mod bagging;
+mod calibration;
 mod checkpoints;
+mod compare;
+mod coverage;
+mod cross_validation;
+mod diagnosis;
+mod explain;
 mod gradients;
 mod logistic;
 mod logistic_large;
@@ -10,6 +17,7 @@ mod network_reference;
 mod pictures;
 mod preprocess;
 mod quality;
+mod resample_table;
 mod runs;
 mod samplers;
 mod strength;

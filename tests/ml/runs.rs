@@ -192,3 +192,28 @@ fn diverging_training_says_so() {
         Ok(trained) => assert_ne!(trained.verdict, Verdict::Ok),
     }
 }
+
+#[test]
+fn a_summary_says_what_resampling_did() {
+    let data = read_csv(MAMMOGRAPHY);
+    let request = json!({
+        "model": {"type": "logistic"}, "evaluation": {"bootstrap": 0},
+        "resample": [{"method": "smote", "sampling_strategy": 0.2}, {"method": "tomek_links"}],
+    });
+    let trained = data.train(&request).unwrap();
+    let [smote, tomek] = trained.resampling.as_slice() else { panic!("{:?}", trained.resampling) };
+    let added = smote.rows_after - smote.rows_before;
+    assert_eq!((smote.method.as_str(), smote.removed), ("smote", 0));
+    let synthetic = smote.synthetic.unwrap();
+    assert!(added > 1_000 && synthetic.rows == added && synthetic.checked == added, "{synthetic:?}");
+    assert!((1..synthetic.checked / 2).contains(&synthetic.nearer_to_other_class), "{synthetic:?}");
+    assert_eq!((tomek.rows_before - tomek.rows_after, tomek.synthetic), (tomek.removed, None));
+    assert!(tomek.removed > 0 && !tomek.removed_most_surely.is_empty() && tomek.removed_most_surely.len() <= 10);
+    let counts = tomek.removed_most_surely.iter().map(|removed| removed.other_class_neighbours);
+    assert!(counts.is_sorted_by(|one, two| one >= two), "{tomek:?}");
+    let labels = data.table.column("calcification").or(data.table.columns().last()).unwrap();
+    for removed in &tomek.removed_most_surely {
+        assert_eq!(labels.values.text(removed.row - 1).as_deref(), Some("0"), "a row of the majority, in the dataset");
+        assert_eq!(removed.reason, "tomek_link");
+    }
+}

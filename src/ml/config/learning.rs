@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ml::labels::{ClassCounts, ClassNames, ClassWeights};
+
 /// A multilayer perceptron.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MlpConfig {
@@ -126,6 +128,19 @@ impl Loss {
             Loss::LogitAdjusted { .. } => "logit_adjusted",
             Loss::Ldam { .. } => "ldam",
             Loss::ClassBalanced { .. } => "class_balanced",
+        }
+    }
+
+    /// The weight of each class, over the rows that an epoch learns from.
+    pub fn class_weights(&self, classes: &ClassNames, counts: ClassCounts) -> ClassWeights {
+        match self {
+            Loss::Bce { class_weight: Some(ClassWeight::Balanced(_)), .. } => ClassWeights::balanced(counts),
+            Loss::Bce { class_weight: Some(ClassWeight::PerLabel(weights)), .. } => {
+                let weight = |label: &str| weights.get(label).copied().unwrap_or(1.0);
+                ClassWeights { positive: weight(&classes.positive), negative: weight(&classes.negative) }
+            }
+            Loss::ClassBalanced { beta } => ClassWeights::class_balanced(counts, *beta),
+            _ => ClassWeights::EQUAL,
         }
     }
 

@@ -5,22 +5,30 @@
 //! so that a stored job says exactly what it did.
 
 mod check;
+mod compare;
+mod deciding;
 mod learning;
 mod limits;
 mod penalty;
 mod reader;
+mod resample_table;
 mod resampling;
 mod strategy;
 
-pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, label_text};
+pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, check_threshold_rule, label_text};
+pub use compare::{Candidate, CompareConfig, Folds};
+pub use deciding::*;
 pub use learning::*;
 pub use limits::ConfigLimits;
 pub use penalty::{Penalty, Regularization, Strength};
 pub use reader::{FieldError, ObjectReader, Range};
+pub use resample_table::{ResampleConfig, ResampleNumeric, ResamplePreprocess};
 pub use resampling::*;
 pub use strategy::{NamedStrategy, SamplingStrategy};
 
 use serde::{Deserialize, Serialize};
+
+use super::labels::ClassCounts;
 
 /// Everything that defines a training run besides its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +45,8 @@ pub struct TrainConfig {
     pub preprocess: Preprocess,
     /// Applied in this order to the training rows only.
     pub resample: Vec<ResampleStep>,
+    /// Several models, each of its own draw of the training rows, averaged as one.
+    pub bagging: Option<Bagging>,
     /// Applied in this order to the training rows only, after resampling.
     pub augment: Vec<AugmentStep>,
     pub model: ModelConfig,
@@ -47,8 +57,17 @@ pub struct TrainConfig {
     /// Of `mlp`; `null` for `logistic`, which has no epochs.
     pub training: Option<Training>,
     pub calibration: Calibration,
-    pub threshold: ThresholdRule,
+    pub threshold: Threshold,
     pub evaluation: Evaluation,
+}
+
+impl TrainConfig {
+    /// The rows per class that an epoch learns from, of these training rows.
+    pub fn learnt_counts(&self, counts: ClassCounts) -> ClassCounts {
+        let balanced = self.training.as_ref().is_some_and(|training| training.batches == BatchKind::Balanced);
+        let larger = counts.positive.max(counts.negative);
+        if balanced { ClassCounts { positive: larger, negative: larger } } else { counts }
+    }
 }
 
 /// How rows are divided into training, validation and test.
@@ -67,6 +86,26 @@ pub enum Split {
 }
 
 impl Split {
+    /// The name in configurations and reports.
+    pub fn strategy(&self) -> &'static str {
+        match self {
+            Split::Stratified { .. } => "stratified",
+            Split::Group { .. } => "group",
+            Split::Time { .. } => "time",
+            Split::Column { .. } => "column",
+        }
+    }
+
+    /// The share of the rows that test, where the split is by shares.
+    pub fn test_fraction(&self) -> Option<f64> {
+        match self {
+            Split::Stratified { test_fraction, .. }
+            | Split::Group { test_fraction, .. }
+            | Split::Time { test_fraction, .. } => Some(*test_fraction),
+            Split::Column { .. } => None,
+        }
+    }
+
     /// The column that steers the split, which is never a feature.
     pub fn column(&self) -> Option<&str> {
         match self {
@@ -143,6 +182,15 @@ pub enum CategoricalImpute {
     Constant,
 }
 
+/// Several models in place of one, their logits averaged; each learns from what these steps make of the training rows,
+/// by a seed of its own (balanced bagging: Wallace et al. 2011; EasyEnsemble without its boosting: Liu et al. 2009).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bagging {
+    pub members: usize,
+    /// Applied in this order, after `resample`.
+    pub resample: Vec<ResampleStep>,
+}
+
 /// One augmentation step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AugmentStep {
@@ -187,58 +235,4 @@ impl ModelConfig {
             ModelConfig::Mlp(_) => "mlp",
         }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    pub method: CalibrationMethod,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CalibrationMethod {
-    None,
-    /// Undoes exactly the shift in log-odds that resampling, class weights and the loss made.
-    Prior,
-    /// A logistic regression on the logit, fitted on validation rows (Platt 1999).
-    Platt,
-}
-
-/// How the threshold on the probability is chosen, on validation rows. Predict positive iff
-/// `probability >= threshold`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "rule", rename_all = "snake_case")]
-pub enum ThresholdRule {
-    Fixed {
-        value: f64,
-    },
-    MaxFBeta {
-        beta: f64,
-    },
-    MaxMcc,
-    MaxBalancedAccuracy,
-    /// The least sum of costs; costs are per mistake.
-    MinCost {
-        false_positive: f64,
-        false_negative: f64,
-    },
-    /// The highest recall with at least this precision.
-    RecallAtPrecision {
-        precision: f64,
-    },
-    /// The highest precision with at least this recall.
-    PrecisionAtRecall {
-        recall: f64,
-    },
-    /// At most this share of rows is predicted positive.
-    AlertRate {
-        fraction: f64,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Stratified bootstrap replicates for each interval; 0 gives no intervals.
-    pub bootstrap: usize,
-    pub confidence: f64,
 }

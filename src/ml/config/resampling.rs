@@ -274,6 +274,19 @@ impl ResampleMethod {
         }
     }
 
+    /// Whether two draws from the same rows may differ.
+    pub fn draws(&self) -> bool {
+        !matches!(
+            self,
+            ResampleMethod::TomekLinks
+                | ResampleMethod::NearMiss { .. }
+                | ResampleMethod::EditedNearestNeighbours { .. }
+                | ResampleMethod::RepeatedEditedNearestNeighbours { .. }
+                | ResampleMethod::AllKnn { .. }
+                | ResampleMethod::NeighbourhoodCleaningRule { .. }
+        )
+    }
+
     /// Whether the method may compute rows that were not there.
     pub fn makes_rows(&self) -> bool {
         self.adds_rows() || matches!(self, ResampleMethod::ClusterCentroids { .. })

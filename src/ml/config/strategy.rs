@@ -10,6 +10,23 @@ pub enum SamplingStrategy {
     Named(NamedStrategy),
 }
 
+impl SamplingStrategy {
+    /// The ratio minority/majority that an over- or under-sampler reaches.
+    pub fn ratio(self) -> f64 {
+        match self {
+            SamplingStrategy::Ratio(ratio) => ratio,
+            SamplingStrategy::Named(
+                NamedStrategy::Auto
+                | NamedStrategy::Minority
+                | NamedStrategy::NotMajority
+                | NamedStrategy::All
+                | NamedStrategy::NotMinority
+                | NamedStrategy::Majority,
+            ) => 1.0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedStrategy {

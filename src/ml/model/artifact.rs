@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{Model, Predictor, PredictorKind};
-use crate::ml::calibrate::Calibrator;
+use crate::ml::calibrate::{CalibrationMap, Calibrator, Correction, Knots, LossInverse};
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
 use crate::ml::logistic::FittedLogistic;
@@ -20,10 +20,14 @@ use crate::ml::preprocess::{FittedPreprocessor, PreprocessError};
 /// Larger artifacts are refused before they are read.
 pub const MAX_ARTIFACT_BYTES: u64 = 1 << 30;
 /// Changes when an older program could not read the file any more.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
+/// The oldest version that this program reads. Version 1 had no maps on top of a correction but Platt's.
+const OLDEST_VERSION: u32 = 1;
 const MANIFEST_KEY: &str = "evenkeel";
 const LOGISTIC_WEIGHT: &str = "logistic.weight";
 const LOGISTIC_INTERCEPT: &str = "logistic.intercept";
+const ISOTONIC_POSITIONS: &str = "calibrator.isotonic.positions";
+const ISOTONIC_SHARES: &str = "calibrator.isotonic.shares";
 
 /// Bytes that are not a model.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +40,7 @@ pub enum ArtifactError {
     NoManifest,
     #[error("the manifest cannot be read")]
     Manifest(#[source] serde_json::Error),
-    #[error("the artifact has format version {found}; this program reads version {FORMAT_VERSION}")]
+    #[error("the artifact has format version {found}; this program reads {OLDEST_VERSION} to {FORMAT_VERSION}")]
     UnknownVersion { found: u32 },
     #[error("the manifest contradicts itself: {detail}")]
     Inconsistent { detail: String },
@@ -60,8 +64,51 @@ struct Manifest {
     network: Option<NetworkShape>,
     /// Networks of that shape.
     members: Option<usize>,
-    calibrator: Calibrator,
+    calibrator: StoredCalibrator,
     preprocessor: FittedPreprocessor,
+}
+
+/// A calibrator as this version or an older one wrote it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredCalibrator {
+    Present(Calibrator),
+    Version1(CalibratorVersion1),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "snake_case")]
+enum CalibratorVersion1 {
+    None,
+    Prior {
+        inverse: LossInverse,
+        log_odds: f64,
+    },
+    /// On the logit itself.
+    Platt {
+        slope: f64,
+        intercept: f64,
+    },
+}
+
+impl StoredCalibrator {
+    fn into_calibrator(self, tensors: &SafeTensors<'_>) -> Result<Calibrator, ArtifactError> {
+        let mut calibrator = match self {
+            StoredCalibrator::Present(calibrator) => calibrator,
+            StoredCalibrator::Version1(CalibratorVersion1::None) => Calibrator::of(Correction::None),
+            StoredCalibrator::Version1(CalibratorVersion1::Prior { inverse, log_odds }) => {
+                Calibrator::of(Correction::Prior { inverse, log_odds })
+            }
+            StoredCalibrator::Version1(CalibratorVersion1::Platt { slope, intercept }) => {
+                let map = CalibrationMap::Platt { slope, intercept };
+                Calibrator { map, ..Calibrator::of(Correction::None) }
+            }
+        };
+        if let CalibrationMap::Isotonic { knots } = &mut calibrator.map {
+            *knots = Knots::from_parts(read_f64(tensors, ISOTONIC_POSITIONS)?, read_f64(tensors, ISOTONIC_SHARES)?);
+        }
+        Ok(calibrator)
+    }
 }
 
 impl Model {
@@ -88,7 +135,7 @@ impl Model {
                 Predictor::Logistic(_) => None,
                 Predictor::Mlp(ensemble) => Some(ensemble.len()),
             },
-            calibrator: self.calibrator,
+            calibrator: StoredCalibrator::Present(self.calibrator.clone()),
             preprocessor: self.preprocessor.clone(),
         };
         let manifest = serde_json::to_string(&manifest).map_err(ArtifactError::Manifest)?;
@@ -121,7 +168,7 @@ impl Model {
             missing_markers: manifest.missing_markers,
             preprocessor: manifest.preprocessor,
             predictor,
-            calibrator: manifest.calibrator,
+            calibrator: manifest.calibrator.into_calibrator(&tensors)?,
         };
         model.check_consistency()?;
         Ok(model)
@@ -141,7 +188,9 @@ impl Model {
             return inconsistent("the threshold is not finite".to_owned());
         }
         if !self.calibrator.is_valid() {
-            return inconsistent("the calibrator is not finite".to_owned());
+            return inconsistent(
+                "the calibrator is not one: a number is out of its range, or the map does not rise".to_owned(),
+            );
         }
         if self.classes.positive == self.classes.negative {
             return inconsistent("both classes have one name".to_owned());
@@ -150,6 +199,16 @@ impl Model {
     }
 
     fn raw_tensors(&self) -> Vec<RawTensor> {
+        let mut tensors = self.predictor_tensors();
+        if let CalibrationMap::Isotonic { knots } = &self.calibrator.map {
+            for (name, values) in [(ISOTONIC_POSITIONS, knots.positions()), (ISOTONIC_SHARES, knots.shares())] {
+                tensors.push(RawTensor::f64(name, vec![values.len()], values));
+            }
+        }
+        tensors
+    }
+
+    fn predictor_tensors(&self) -> Vec<RawTensor> {
         match &self.predictor {
             Predictor::Logistic(logistic) => vec![
                 RawTensor::f64(LOGISTIC_WEIGHT, vec![logistic.weights.len()], &logistic.weights),
@@ -191,7 +250,7 @@ fn read_manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
     // The version is looked at first: a newer manifest may have members that this program does not know.
     let value: serde_json::Value = serde_json::from_str(text).map_err(ArtifactError::Manifest)?;
     let found = value.get("format_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if found != u64::from(FORMAT_VERSION) {
+    if !(u64::from(OLDEST_VERSION)..=u64::from(FORMAT_VERSION)).contains(&found) {
         return Err(ArtifactError::UnknownVersion { found: u32::try_from(found).unwrap_or(u32::MAX) });
     }
     serde_json::from_str(text).map_err(ArtifactError::Manifest)

@@ -58,6 +58,14 @@ impl Predictor {
         self.logits(features).into_iter().map(|logit| calibrator.probability(logit)).collect()
     }
 
+    /// Multiplications and additions for the logit of one row.
+    pub fn multiply_adds(&self) -> u64 {
+        match self {
+            Predictor::Logistic(logistic) => logistic.weights.len() as u64,
+            Predictor::Mlp(ensemble) => ensemble.members().map(|network| network.parameters().len() as u64).sum(),
+        }
+    }
+
     /// `l1 * sum|w| + l2 * sum w^2` over the weights; `None` if it is not finite.
     pub fn penalty(&self, l1: f64, l2: f64) -> Option<f64> {
         let penalty = match self {
@@ -83,8 +91,16 @@ impl Model {
     /// # Errors
     /// If a column is missing or has another type.
     pub fn predict(&self, table: &Table) -> Result<Vec<f64>, PreprocessError> {
+        self.predict_with(table, &self.calibrator)
+    }
+
+    /// As [`Model::predict`], with another calibrator than the model's own: the same at another prevalence.
+    ///
+    /// # Errors
+    /// If a column is missing or has another type.
+    pub fn predict_with(&self, table: &Table, calibrator: &Calibrator) -> Result<Vec<f64>, PreprocessError> {
         let features = self.preprocessor.transform(table)?;
-        Ok(self.predictor.probabilities(&features, &self.calibrator))
+        Ok(self.predictor.probabilities(&features, calibrator))
     }
 
     /// About how much memory the loaded model holds.

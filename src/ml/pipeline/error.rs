@@ -38,8 +38,8 @@ pub enum TrainError {
     SampleWeight { name: String, row: usize },
     #[error("the weights {name:?} of all {class} training rows are 0; a class without any weight cannot be learnt")]
     NoWeight { name: String, class: &'static str },
-    #[error("calibration needs validation rows of both classes with finite scores")]
-    Uncalibrated,
+    #[error("fold {fold} of cross-validation has no result")]
+    Fold { fold: usize, source: Box<TrainError> },
     #[error(
         "the search for the strength of the penalty needs at least {folds} training rows of each class; there are \
          {positive} positive and {negative} negative"
@@ -49,6 +49,8 @@ pub enum TrainError {
     NoOptimizer,
     #[error("the network cannot be trained")]
     Network(#[source] NetworkError),
+    #[error("no candidate can be compared: {reason}")]
+    NoCandidate { reason: String },
     #[error("the logistic regression cannot be fitted")]
     Logistic(#[source] LogisticError),
 }
@@ -67,10 +69,11 @@ impl TrainError {
             | TrainError::Prior(_)
             | TrainError::SampleWeight { .. }
             | TrainError::NoWeight { .. }
-            | TrainError::Uncalibrated
             | TrainError::TooFewForFolds { .. }
+            | TrainError::NoCandidate { .. }
             | TrainError::NoOptimizer => "invalid-data",
             TrainError::Split(_) => "split-failed",
+            TrainError::Fold { source, .. } => source.code(),
             TrainError::Resample { .. } | TrainError::ClassVanished { .. } => "resampling-failed",
             TrainError::Network(_) | TrainError::Logistic(_) => "diverged",
         }

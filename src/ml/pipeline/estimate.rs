@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::side_by_side::MOST_AT_ONCE;
 use crate::ml::config::{
-    DatasetFacts, MlpConfig, ModelConfig, NamedStrategy, SamplingStrategy, Split, Strength, TrainConfig,
+    CrossValidation, DatasetFacts, MlpConfig, ModelConfig, ResampleStep, Split, Strength, TrainConfig,
 };
 use crate::ml::nn::MAX_CHECKPOINT_BYTES;
 use crate::ml::table::ColumnType;
@@ -27,7 +28,8 @@ pub struct Estimate {
 pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     let rows = facts.rows as u64;
     let features = features(config, facts);
-    let train_rows = resampled_rows(config, facts);
+    let draws = config.bagging.as_ref().map_or(1, |bagging| bagging.members as u64);
+    let train_rows = resampled_rows(config, facts).saturating_mul(draws);
     let (epochs, batch) = config.training.as_ref().map_or((1, 1), |training| (training.epochs, training.batch_size));
     let (parameters, widest, passes) = model_size(&config.model, features, epochs as u64);
     let cells = |rows: u64, columns: u64, bytes: u64| rows.saturating_mul(columns).saturating_mul(bytes);
@@ -39,7 +41,10 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
         .saturating_add(cells(rows, features, 4));
     // Weights, those before the last step, their average and those of the best epoch, gradients and two moments, the
     // members that are trained; all this once more in a checkpoint; activations and their gradients per batch.
-    let state = cells(parameters, 7 + members(&config.model), 4);
+    let others = members(&config.model).saturating_add(draws - 1);
+    // Small members may be trained side by side, each with all of this.
+    let together = if parameters.saturating_mul(batch as u64) < 1 << 22 { 7 } else { 0 };
+    let state = cells(parameters, 7 + (1 + together) * others, 4);
     let network = [state, state.min(MAX_CHECKPOINT_BYTES), cells(batch as u64, widest, 16)];
     let network = network.into_iter().fold(0, u64::saturating_add);
     // The Hessian, its factor, and a part of the sum for each of some threads.
@@ -47,18 +52,48 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
         ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 64),
         _ => 0,
     };
+    let search = if config.resample.is_empty() { 0 } else { resampling(train_rows, features) };
+    // A hash with its label for each row, the sample that the baselines learn from in three forms.
+    let diagnosis = cells(rows, 1, 40).saturating_add(cells(rows, features, 8).min(128 << 20).saturating_mul(3));
     // The training rows once more, and those of a fold as they were and resampled.
     let folds = match config.regularization.strength {
         Some(Strength::Auto) => cells(rows, features, 16).saturating_add(cells(train_rows, features, 8)),
         None => 0,
     };
+    // Each run of cross-validation has its rows, matrices and network; no more than some of them are there at a time.
+    let (runs, at_once) = config.evaluation.cross_validation.as_ref().map_or((0, 0), runs);
+    let run = [table, matrices, search, network, hessian, folds].into_iter().fold(0, u64::saturating_add);
+    let whole = run.saturating_add(table).saturating_add(16 << 20);
     Estimate {
-        memory_bytes: [table, table, matrices, network, hessian, folds].into_iter().fold(16 << 20, u64::saturating_add),
+        memory_bytes: whole.saturating_add(run.saturating_mul(at_once)).saturating_add(diagnosis),
         train_rows,
         features,
         parameters,
-        multiply_adds: parameters.saturating_mul(3).saturating_mul(train_rows).saturating_mul(passes),
+        multiply_adds: parameters
+            .saturating_mul(3)
+            .saturating_mul(train_rows)
+            .saturating_mul(passes)
+            .saturating_mul(1 + runs),
     }
+}
+
+/// Besides the rows before and after a step: a search for neighbours has them once more in f32, and while it prepares
+/// them where each lies along sixteen axes; what is found and why a row is gone takes some numbers per row, and so does
+/// where each row comes from.
+fn resampling(rows: u64, features: u64) -> u64 {
+    const PREPARED: u64 = 64 + 8;
+    const FOUND: u64 = 160;
+    const ORIGIN: u64 = 33;
+    rows.saturating_mul(features.saturating_mul(4).saturating_add(PREPARED + FOUND + 2 * ORIGIN))
+}
+
+/// How many runs cross-validation makes, those of the learning curve together as much work as two of each fold, and how
+/// many of them are in memory at one time.
+fn runs(plan: &CrossValidation) -> (u64, u64) {
+    let folds = plan.folds as u64;
+    let curve = if plan.learning_curve { folds.saturating_mul(2) } else { 0 };
+    let runs = folds.saturating_mul(plan.repeats as u64).saturating_add(curve);
+    (runs, runs.min(MOST_AT_ONCE as u64))
 }
 
 fn features(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
@@ -84,29 +119,18 @@ fn resampled_rows(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
         | Split::Time { test_fraction, validation_fraction, .. } => 1.0 - test_fraction - validation_fraction,
         Split::Column { .. } => 1.0,
     };
-    let train = facts.rows as f64 * share;
-    let minority = facts.class_counts.values().min().copied().unwrap_or(0) as f64 * share;
-    let majority = train - minority;
-    let grown = config.resample.iter().map(|step| match step.method.adds_rows() {
-        true => majority + majority * ratio(step.sampling_strategy),
-        false => train,
-    });
-    grown.fold(train, f64::max) as u64
+    let minority = facts.class_counts.values().min().copied().unwrap_or(0) as f64;
+    rows_after(&config.resample, facts.rows as f64 * share, minority * share)
 }
 
-/// The ratio minority/majority that an over-sampler reaches.
-fn ratio(strategy: SamplingStrategy) -> f64 {
-    match strategy {
-        SamplingStrategy::Ratio(ratio) => ratio,
-        SamplingStrategy::Named(
-            NamedStrategy::Auto
-            | NamedStrategy::Minority
-            | NamedStrategy::NotMajority
-            | NamedStrategy::All
-            | NamedStrategy::NotMinority
-            | NamedStrategy::Majority,
-        ) => 1.0,
-    }
+/// The most rows that there are while these steps are done on so many, of which so many are of the rarer class.
+pub fn rows_after(steps: &[ResampleStep], rows: f64, minority: f64) -> u64 {
+    let majority = rows - minority;
+    let grown = steps.iter().map(|step| match step.method.adds_rows() {
+        true => majority + majority * step.sampling_strategy.ratio(),
+        false => rows,
+    });
+    grown.fold(rows, f64::max) as u64
 }
 
 fn members(model: &ModelConfig) -> u64 {

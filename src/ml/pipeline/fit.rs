@@ -8,13 +8,16 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, Axis};
 
 use super::StageCounts;
+use super::aftermath::column_means;
+use super::draws::{Draw, draw_members, mean_correction};
 use super::error::TrainError;
-use super::learner::{Fitted, Learner, class_weights, learnt_counts};
+use super::learner::{Fitted, Learner};
+use super::provenance::{ResamplingLog, StepProvenance};
 use super::rows::Part;
 use super::strength::{Search, Searched};
-use crate::ml::calibrate::{Calibrator, LossInverse, PriorShift};
-use crate::ml::config::{ResampleStep, Strength, TrainConfig};
-use crate::ml::labels::{ClassNames, ClassWeights};
+use crate::ml::calibrate::Correction;
+use crate::ml::config::{CalibrationMethod, ResampleStep, Strength, TrainConfig};
+use crate::ml::labels::{ClassCounts, ClassNames};
 use crate::ml::metrics::StrengthSearch;
 use crate::ml::observe::{Phase, TrainObserver};
 use crate::ml::preprocess::{self, FittedPreprocessor};
@@ -36,19 +39,39 @@ pub(super) struct Learnt {
     pub(super) preprocessor: FittedPreprocessor,
     pub(super) fitted: Fitted,
     /// From logits to log-odds at the prevalence of the training rows, as far as that is known without any other rows.
-    pub(super) correction: Calibrator,
+    pub(super) correction: Correction,
+    /// The training rows as they were collected.
+    pub(super) natural: ClassCounts,
     /// The training rows after each resampling step.
     pub(super) resampled: Vec<StageCounts>,
+    /// Rows in it are those of the training part, counted from 0.
+    pub(super) provenance: Vec<StepProvenance>,
     pub(super) strength_search: Option<StrengthSearch>,
     /// Preprocessed.
     pub(super) validation: EvalSet,
+    /// The mean of each preprocessed column over the training rows, before resampling.
+    pub(super) background: Vec<f64>,
+}
+
+impl Learnt {
+    /// What is taken for the log-odds before any map: the corrected logit, or the logit itself if that was asked for.
+    pub(super) fn base(&self, config: &TrainConfig) -> Correction {
+        if config.calibration.method == CalibrationMethod::None { Correction::None } else { self.correction }
+    }
+
+    /// The log-odds of rows, before any map.
+    pub(super) fn log_odds(&self, config: &TrainConfig, rows: &EvalSet) -> Vec<f64> {
+        let base = self.base(config);
+        self.fitted.predictor.logits(rows.features()).into_iter().map(|logit| base.natural(logit)).collect()
+    }
 }
 
 /// Training rows as they are learnt from.
 pub(super) struct Prepared {
-    pub(super) set: TrainSet,
-    pub(super) weights: ClassWeights,
-    pub(super) correction: Calibrator,
+    /// One, or one for each member of an ensemble.
+    pub(super) draws: Vec<Draw>,
+    /// Of the model as a whole.
+    pub(super) correction: Correction,
     pub(super) noise_scale: Vec<f64>,
     pub(super) minority_is_positive: bool,
     pub(super) resampled: Vec<StageCounts>,
@@ -70,24 +93,42 @@ impl Lesson<'_> {
         let preprocessor = preprocess::fit(&train.features, &self.config.preprocess)?;
         let train = train.into_train_set(&preprocessor)?;
         let validation = validation.into_eval_set(&preprocessor)?;
+        let background = column_means(&train.features);
         let noise_columns = preprocessor.noise_columns();
+        let natural = train.class_counts();
         let searched = self.config.regularization.strength.map(|Strength::Auto| train.clone());
 
         enter(observer, Phase::Resampling)?;
-        let prepared = self.prepare(train, &noise_columns, observer)?;
+        let mut log = ResamplingLog::of(&train, self.config.resample.len());
+        let prepared = self.prepare(train, &noise_columns, &mut log, observer)?;
+        let provenance = match prepared.draws.as_slice() {
+            [only] => log.finish(&only.rows, &mut |_| observer.step(1.0)).map_err(TrainError::Stopped)?,
+            _ => log.numbers(),
+        };
 
         enter(observer, Phase::Training)?;
         let search = Search { lesson: self, noise_columns: &noise_columns };
         let Searched { penalty, search: strength_search, mut rest } = search.run(searched, observer)?;
-        let Prepared { set, weights, correction, noise_scale, minority_is_positive, resampled } = prepared;
+        let Prepared { draws, correction, noise_scale, minority_is_positive, resampled } = prepared;
         let Lesson { config, seed, .. } = self;
         let noise_scale = &noise_scale;
-        let learner = Learner { config, weights, penalty, correction, noise_scale, minority_is_positive, seed };
-        let fitted = learner.fit(set, &validation, &mut rest)?;
-        Ok(Learnt { preprocessor, fitted, correction, resampled, strength_search, validation })
+        let learner = Learner { config, penalty, noise_scale, minority_is_positive, seed };
+        let fitted = learner.fit(draws, &validation, &mut rest)?;
+        Ok(Learnt {
+            preprocessor,
+            fitted,
+            correction,
+            natural,
+            resampled,
+            provenance,
+            strength_search,
+            validation,
+            background,
+        })
     }
 
-    /// Resamples preprocessed training rows, weighs their classes, and works out what both do to the log-odds.
+    /// Resamples preprocessed training rows, draws those of each member of an ensemble, weighs their classes, and works
+    /// out what both do to the log-odds.
     ///
     /// # Errors
     /// If a step cannot be applied, a class is gone after it, or the observer stops it.
@@ -95,21 +136,23 @@ impl Lesson<'_> {
         self,
         train: TrainSet,
         noise_columns: &[bool],
+        log: &mut ResamplingLog,
         observer: &mut dyn TrainObserver,
     ) -> Result<Prepared, TrainError> {
         let Lesson { config, classes, seed } = self;
         let natural = train.class_counts();
         let noise_scale = noise_scale(&train.features, noise_columns);
         let mut resampled = Vec::new();
-        let set = resample_all(&config.resample, train, seed, &mut resampled, observer)?;
-        let learnt = learnt_counts(config, set.class_counts());
-        let weights = class_weights(config, classes, learnt);
-        let shift = PriorShift::between(natural, learnt, weights)?;
-        // A loss without an inverse leaves at least the shift of the prior to be undone.
-        let inverse = LossInverse::of(&config.loss, learnt).unwrap_or(LossInverse::Identity);
-        let correction = Calibrator::Prior { inverse, log_odds: shift.log_odds };
+        let set = resample_all(&config.resample, train, seed, &mut resampled, log, observer)?;
+        let drawn = match &config.bagging {
+            Some(bagging) => draw_members(bagging, &set, seed, &mut resampled, observer)?,
+            None => vec![set],
+        };
+        let draws = drawn.into_iter().map(|rows| Draw::new(config, classes, natural, rows));
+        let draws = draws.collect::<Result<Vec<Draw>, TrainError>>()?;
+        let correction = mean_correction(&draws);
         let minority_is_positive = natural.minority_is_positive();
-        Ok(Prepared { set, weights, correction, noise_scale, minority_is_positive, resampled })
+        Ok(Prepared { draws, correction, noise_scale, minority_is_positive, resampled })
     }
 }
 
@@ -129,18 +172,21 @@ fn noise_scale(features: &Array2<f64>, noise_columns: &[bool]) -> Vec<f64> {
         .collect()
 }
 
-fn resample_all(
+pub(super) fn resample_all(
     steps: &[ResampleStep],
     mut set: TrainSet,
     seed: Seed,
     class_counts: &mut Vec<StageCounts>,
+    log: &mut ResamplingLog,
     observer: &mut dyn TrainObserver,
 ) -> Result<TrainSet, TrainError> {
     for (index, step) in steps.iter().enumerate() {
         let step_seed = step.seed.map_or_else(|| seed.derive(&format!("resample-{index}")), Seed);
+        let rows_before = set.rows();
         let share = |fraction: f64| (index as f64 + fraction) / steps.len() as f64;
         let resampled = resample::apply(index, step, set, step_seed, &mut |done| observer.step(share(done)))
             .map_err(|source| TrainError::resample(index, step.method.name(), source))?;
+        log.step(step.method.name(), rows_before, resampled.set.rows(), resampled.removed);
         set = resampled.set;
         let notes = resampled.notes.iter().map(ToString::to_string).collect();
         class_counts.push(StageCounts { stage: step.method.name().to_owned(), counts: set.class_counts(), notes });

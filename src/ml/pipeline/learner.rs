@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use super::draws::{Draw, mean_correction};
 use super::error::TrainError;
 use crate::ml::augment;
-use crate::ml::calibrate::Calibrator;
-use crate::ml::config::{BatchKind, ClassWeight, Loss, MlpConfig, ModelConfig, Regularization, TrainConfig};
-use crate::ml::labels::{ClassCounts, ClassNames, ClassWeights};
-use crate::ml::logistic::{self, LogisticTask};
+use crate::ml::calibrate::Correction;
+use crate::ml::config::{MlpConfig, ModelConfig, Regularization, TrainConfig};
+use crate::ml::logistic::{self, FittedLogistic, LogisticTask};
 use crate::ml::metrics::{average_precision, roc_auc};
 use crate::ml::model::Predictor;
 use crate::ml::nn::loss::mean_loss;
@@ -16,33 +16,10 @@ use crate::ml::observe::{EpochLog, StoppedBy, TrainObserver};
 use crate::ml::seed::Seed;
 use crate::ml::sets::{EvalSet, TrainSet};
 
-/// The rows per class that an epoch learns from.
-pub(super) fn learnt_counts(config: &TrainConfig, counts: ClassCounts) -> ClassCounts {
-    let balanced = config.training.as_ref().is_some_and(|training| training.batches == BatchKind::Balanced);
-    let larger = counts.positive.max(counts.negative);
-    if balanced { ClassCounts { positive: larger, negative: larger } } else { counts }
-}
-
-/// The weight of each class in the loss, over the rows that an epoch learns from.
-pub(super) fn class_weights(config: &TrainConfig, classes: &ClassNames, counts: ClassCounts) -> ClassWeights {
-    match &config.loss {
-        Loss::Bce { class_weight: Some(ClassWeight::Balanced(_)), .. } => ClassWeights::balanced(counts),
-        Loss::Bce { class_weight: Some(ClassWeight::PerLabel(weights)), .. } => {
-            let weight = |label: &str| weights.get(label).copied().unwrap_or(1.0);
-            ClassWeights { positive: weight(&classes.positive), negative: weight(&classes.negative) }
-        }
-        Loss::ClassBalanced { beta } => ClassWeights::class_balanced(counts, *beta),
-        _ => ClassWeights::EQUAL,
-    }
-}
-
 /// Everything a model is fitted with besides its rows.
 pub(super) struct Learner<'a> {
     pub(super) config: &'a TrainConfig,
-    pub(super) weights: ClassWeights,
     pub(super) penalty: Regularization,
-    /// From logits to natural log-odds, as far as that is known before calibration.
-    pub(super) correction: Calibrator,
     pub(super) noise_scale: &'a [f64],
     pub(super) minority_is_positive: bool,
     pub(super) seed: Seed,
@@ -57,46 +34,52 @@ pub(super) struct Fitted {
 }
 
 impl Learner<'_> {
+    /// Fits a model to the only draw, or an ensemble to several; there is at least one.
     pub(super) fn fit(
         &self,
-        train: TrainSet,
+        draws: Vec<Draw>,
         validation: &EvalSet,
         observer: &mut dyn TrainObserver,
     ) -> Result<Fitted, TrainError> {
         match &self.config.model {
             ModelConfig::Logistic { tolerance, max_iterations } => {
-                self.fit_logistic(train, validation, *tolerance, *max_iterations, observer)
+                self.fit_logistic(draws, validation, *tolerance, *max_iterations, observer)
             }
-            ModelConfig::Mlp(model) => self.fit_mlp(model, &train, validation, observer),
+            ModelConfig::Mlp(model) => self.fit_mlp(model, &draws, validation, observer),
         }
     }
 
     fn fit_mlp(
         &self,
         model: &MlpConfig,
-        train: &TrainSet,
+        draws: &[Draw],
         validation: &EvalSet,
         observer: &mut dyn TrainObserver,
     ) -> Result<Fitted, TrainError> {
         let (Some(optimizer), Some(training)) = (&self.config.optimizer, &self.config.training) else {
             return Err(TrainError::NoOptimizer);
         };
+        let members = if draws.len() > 1 { draws.len() } else { model.members };
         let task = MlpTask {
-            train,
+            train: &draws[0].rows,
             validation,
-            model,
+            model: &MlpConfig { members, ..model.clone() },
             loss: &self.config.loss,
-            class_weights: self.weights,
+            class_weights: draws[0].weights,
             regularization: &self.penalty,
             optimizer,
             training,
             augment: &self.config.augment,
             noise_scale: self.noise_scale,
             minority_is_positive: self.minority_is_positive,
-            correction: self.correction,
+            correction: draws[0].correction,
             seed: self.seed.derive("mlp"),
         };
-        let trained = nn::train_ensemble(&task, observer)?;
+        let own: Vec<MlpTask<'_>> = draws
+            .iter()
+            .map(|draw| MlpTask { train: &draw.rows, class_weights: draw.weights, correction: draw.correction, ..task })
+            .collect();
+        let trained = nn::train_ensemble(&task, if own.len() > 1 { &own } else { &[] }, observer)?;
         Ok(Fitted {
             predictor: Predictor::Mlp(trained.ensemble),
             epochs_run: trained.epochs_run,
@@ -106,47 +89,56 @@ impl Learner<'_> {
         })
     }
 
+    /// The mean of the fits: an average of the logits of linear models is one.
     fn fit_logistic(
         &self,
-        train: TrainSet,
+        draws: Vec<Draw>,
         validation: &EvalSet,
         tolerance: f64,
         max_iterations: usize,
         observer: &mut dyn TrainObserver,
     ) -> Result<Fitted, TrainError> {
-        let noise_seed = self.seed.derive("augment");
-        let train =
-            augment::apply_once(train, &self.config.augment, self.noise_scale, self.minority_is_positive, noise_seed);
-        let task = LogisticTask {
-            features: train.features.view(),
-            labels: &train.labels,
-            class_weights: self.weights,
-            l1: self.penalty.l1,
-            l2: self.penalty.l2,
-            tolerance,
-            max_iterations,
-        };
-        let fitted = logistic::fit(&task, &mut |fraction| observer.step(fraction))?;
-        let iterations = fitted.iterations.max(1);
+        let (count, correction) = (draws.len(), mean_correction(&draws));
+        let mut fits = Vec::with_capacity(count);
+        let mut first_rows = None;
+        let mut examples_seen = 0;
+        for (member, Draw { rows, weights, .. }) in draws.into_iter().enumerate() {
+            let seed = if member == 0 { self.seed } else { self.seed.derive(&format!("member {member}")) };
+            let (scale, seed) = (self.noise_scale, seed.derive("augment"));
+            let rows = augment::apply_once(rows, &self.config.augment, scale, self.minority_is_positive, seed);
+            let task = LogisticTask {
+                features: rows.features.view(),
+                labels: &rows.labels,
+                class_weights: weights,
+                l1: self.penalty.l1,
+                l2: self.penalty.l2,
+                tolerance,
+                max_iterations,
+            };
+            let share = |fraction: f64| (member as f64 + fraction) / count as f64;
+            let fitted = logistic::fit(&task, &mut |fraction| observer.step(share(fraction)))?;
+            examples_seen += (fitted.iterations.max(1) * rows.rows()) as u64;
+            fits.push(fitted);
+            first_rows.get_or_insert(rows);
+        }
+        let iterations = fits[0].iterations.max(1);
+        let fitted = FittedLogistic::mean(fits);
         let stopped_by = if fitted.converged { StoppedBy::Converged } else { StoppedBy::Epochs };
         let predictor = Predictor::Logistic(fitted);
-        let log = self.closing_log(&predictor, iterations, &train, validation);
-        if let ControlFlow::Break(stop) = observer.epoch(&log) {
+        if let Some(rows) = &first_rows
+            && let ControlFlow::Break(stop) =
+                observer.epoch(&self.closing_log(&predictor, correction, iterations, rows, validation))
+        {
             return Err(TrainError::Stopped(stop));
         }
-        Ok(Fitted {
-            predictor,
-            epochs_run: iterations,
-            best_epoch: iterations,
-            stopped_by,
-            examples_seen: (iterations * train.rows()) as u64,
-        })
+        Ok(Fitted { predictor, epochs_run: iterations, best_epoch: iterations, stopped_by, examples_seen })
     }
 
     /// The one line of the learning curves of a convex model: where it ended.
     fn closing_log(
         &self,
         predictor: &Predictor,
+        correction: Correction,
         iterations: usize,
         train: &TrainSet,
         validation: &EvalSet,
@@ -154,7 +146,7 @@ impl Learner<'_> {
         let Regularization { l1, l2 } = self.penalty;
         let train_logits = predictor.logits(&train.features);
         let logits = predictor.logits(validation.features());
-        let natural: Vec<f64> = logits.iter().map(|&logit| self.correction.natural(logit)).collect();
+        let natural: Vec<f64> = logits.iter().map(|&logit| correction.natural(logit)).collect();
         let labels = validation.labels();
         let called = |only_positive: bool| {
             let rows = logits.iter().zip(labels).filter(|(_, label)| **label || !only_positive);

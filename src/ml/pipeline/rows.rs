@@ -3,11 +3,11 @@
 use super::error::TrainError;
 use super::target::Target;
 use crate::ml::config::TrainConfig;
-use crate::ml::labels::ClassNames;
+use crate::ml::labels::{ClassCounts, ClassNames};
 use crate::ml::preprocess::{FittedPreprocessor, PreprocessError};
 use crate::ml::seed::Seed;
 use crate::ml::sets::{EvalSet, TrainSet};
-use crate::ml::split::{Parts, split};
+use crate::ml::split::{self, Fold, Parts};
 use crate::ml::table::{Column, Table, Values};
 
 /// Every row that has a label, before any division. Indices of rows count these, from 0.
@@ -17,6 +17,8 @@ pub(super) struct Rows {
     /// One per row; `true` is the positive class.
     pub(super) labels: Vec<bool>,
     pub(super) unlabelled_rows: usize,
+    /// The row of the table that each labelled row was.
+    pub(super) table_rows: Vec<usize>,
     /// The columns to learn from.
     features: Table,
     /// The column that steers the split.
@@ -65,6 +67,7 @@ impl Rows {
             classes: target.classes,
             labels: target.labels,
             unlabelled_rows: target.unlabelled_rows,
+            table_rows: target.rows,
         })
     }
 
@@ -73,7 +76,35 @@ impl Rows {
     /// # Errors
     /// If they cannot be divided as the configuration asks.
     pub(super) fn split(&self, config: &TrainConfig, seed: Seed) -> Result<Parts, TrainError> {
-        Ok(split(&config.split, &self.labels, self.steering.as_ref(), seed.derive("split"))?)
+        Ok(split::split(&config.split, &self.labels, self.steering.as_ref(), seed.derive("split"))?)
+    }
+
+    /// Divides some rows, given ascending, into folds as the split divides rows.
+    ///
+    /// # Errors
+    /// If they cannot be divided so.
+    pub(super) fn folds(
+        &self,
+        config: &TrainConfig,
+        rows: &[usize],
+        folds: usize,
+        seed: Seed,
+    ) -> Result<Vec<Fold>, TrainError> {
+        Ok(split::folds(&config.split, &self.labels, self.steering.as_ref(), rows, folds, seed)?)
+    }
+
+    /// Holds out a share of some rows, given ascending, as the split would.
+    ///
+    /// # Errors
+    /// If they cannot be divided so.
+    pub(super) fn hold_out(
+        &self,
+        config: &TrainConfig,
+        rows: &[usize],
+        share: f64,
+        seed: Seed,
+    ) -> Result<Fold, TrainError> {
+        Ok(split::hold_out(&config.split, &self.labels, self.steering.as_ref(), rows, share, seed)?)
     }
 
     /// Rows to learn from, in the given order.
@@ -86,6 +117,12 @@ impl Rows {
         Ok(Part { weights, ..part })
     }
 
+    /// How many of some rows each class has.
+    pub(super) fn class_counts(&self, rows: &[usize]) -> ClassCounts {
+        let positive = rows.iter().filter(|&&row| self.labels[row]).count();
+        ClassCounts { positive, negative: rows.len() - positive }
+    }
+
     /// Rows that are only scored, in the given order.
     pub(super) fn scored(&self, rows: &[usize]) -> Part {
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
@@ -94,6 +131,23 @@ impl Rows {
 }
 
 impl Part {
+    /// Every k-th row, so that there are at most so many rows and about so many values.
+    pub(super) fn sample(&self, max_rows: usize, max_cells: usize) -> Self {
+        let wanted = (max_cells / self.features.columns().len().max(1)).clamp(1, max_rows);
+        let step = self.labels.len().div_ceil(wanted).max(1);
+        let rows: Vec<usize> = (0..self.labels.len()).step_by(step).collect();
+        let labels = rows.iter().map(|&row| self.labels[row]).collect();
+        Self { features: self.features.select(&rows), labels, weights: None }
+    }
+
+    /// The rows preprocessed, to be scored.
+    ///
+    /// # Errors
+    /// If a column is not as it was when the preprocessor was fitted.
+    pub(super) fn scored_by(&self, preprocessor: &FittedPreprocessor) -> Result<EvalSet, PreprocessError> {
+        Ok(EvalSet::new(preprocessor.transform(&self.features)?, self.labels.clone()))
+    }
+
     /// # Errors
     /// If a column is not as it was when the preprocessor was fitted.
     pub(super) fn into_train_set(self, preprocessor: &FittedPreprocessor) -> Result<TrainSet, PreprocessError> {

@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 
 use ndarray::Axis;
 
+use super::draws::Draw;
 use super::fit::{Lesson, Prepared};
-use super::learner::class_weights;
+use super::provenance::ResamplingLog;
 use crate::ml::augment;
 use crate::ml::config::{ModelConfig, Regularization, TrainConfig};
 use crate::ml::labels::{ClassCounts, ClassWeights};
@@ -84,7 +85,7 @@ impl Folds<'_> {
             let ClassCounts { positive, negative } = counts;
             return Err(TrainError::TooFewForFolds { folds, positive, negative });
         }
-        let weights = class_weights(config, classes, counts);
+        let weights = config.loss.class_weights(classes, counts);
         let whole = self.task(self.train, weights);
         let strengths = logistic::strengths(&whole, STRENGTHS, &mut |_| observer.step(0.0))?;
         let fold_of = stratified_folds(&self.train.labels, folds, seed.derive("strength folds"));
@@ -116,8 +117,10 @@ impl Folds<'_> {
     ) -> Result<Vec<f64>, TrainError> {
         let Search { lesson, noise_columns } = *self.search;
         let lesson = Lesson { seed: lesson.seed.derive(&format!("strength fold {fold}")), ..lesson };
-        let Prepared { set, weights, correction, noise_scale, minority_is_positive, .. } =
-            lesson.prepare(self.rows(kept), noise_columns, observer)?;
+        let Prepared { mut draws, correction, noise_scale, minority_is_positive, .. } =
+            lesson.prepare(self.rows(kept), noise_columns, &mut ResamplingLog::none(), observer)?;
+        // An ensemble is not searched for a strength: there is one draw.
+        let Draw { rows: set, weights, .. } = draws.swap_remove(0);
         let noise_seed = lesson.seed.derive("augment");
         let train = augment::apply_once(set, &lesson.config.augment, &noise_scale, minority_is_positive, noise_seed);
         let fits = logistic::fit_path(&self.task(&train, weights), strengths, &mut |fraction| observer.step(fraction))?;

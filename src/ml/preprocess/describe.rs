@@ -1,5 +1,7 @@
 //! What was learnt, in words: names of output columns, and how inputs are treated.
 
+use std::ops::Range;
+
 use super::boolean::BooleanColumn;
 use super::category::{CategoryColumn, MissingCategory};
 use super::numeric::NumericColumn;
@@ -20,7 +22,40 @@ pub struct InputColumn {
     pub unseen_policy: Option<String>,
 }
 
+/// A column that the model reads and the range of output columns that it becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputRange {
+    pub name: String,
+    pub columns: Range<usize>,
+}
+
 impl FittedPreprocessor {
+    /// The columns that the model reads with their output columns, which follow each other without a gap.
+    pub fn input_ranges(&self) -> Vec<InputRange> {
+        let mut start = 0;
+        let range = |column: &FittedColumn| {
+            let columns = start..start + column.width();
+            start = columns.end;
+            InputRange { name: column.name().to_owned(), columns }
+        };
+        self.columns.iter().map(range).collect()
+    }
+
+    /// For each output column the value of the input that becomes 0, and how much of it becomes 1: centre and spread of
+    /// scaled numbers, 0 and 1 for indicators and categories.
+    pub fn scalings(&self) -> Vec<(f64, f64)> {
+        let mut scalings = Vec::with_capacity(self.width());
+        for column in &self.columns {
+            let scaling = match column {
+                FittedColumn::Numeric(column) => column.scaling.map(|scaling| (scaling.center, scaling.spread)),
+                FittedColumn::Boolean(_) | FittedColumn::Categorical(_) => None,
+            };
+            scalings.extend(scaling);
+            scalings.extend((usize::from(scaling.is_some())..column.width()).map(|_| (0.0, 1.0)));
+        }
+        scalings
+    }
+
     /// The names of the output columns: `age`, `age_missing`, `job=clerk`, `job=<rare>`, `job=<missing>`.
     pub fn feature_names(&self) -> Vec<String> {
         let mut names = Vec::with_capacity(self.width());

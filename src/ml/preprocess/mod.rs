@@ -14,8 +14,9 @@ mod numeric;
 mod transform;
 mod validate;
 
-pub use describe::InputColumn;
+pub use describe::{InputColumn, InputRange};
 pub use fit::fit;
+pub(in crate::ml) use numeric::Measure;
 
 use serde::{Deserialize, Serialize};
 

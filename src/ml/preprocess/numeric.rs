@@ -65,6 +65,26 @@ impl NumericColumn {
     }
 }
 
+/// How a numeric column is filled and measured, for those who also have to find the way back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::ml) struct Measure {
+    /// What a missing value becomes.
+    pub(in crate::ml) fill: f64,
+    pub(in crate::ml) center: f64,
+    /// Positive.
+    pub(in crate::ml) spread: f64,
+}
+
+impl Measure {
+    /// `values` may be missing (NaN). A column without any variation is not scaled.
+    pub(in crate::ml) fn of(values: &[f64], impute: NumericImpute, scale: Scale) -> Self {
+        let config = NumericPreprocess { impute, fill_value: 0.0, missing_indicator: false, scale };
+        let NumericColumn { fill, scaling, .. } = NumericColumn::fit("", values, &config);
+        let (center, spread) = scaling.map_or((0.0, 1.0), |scaling| (scaling.center, scaling.spread));
+        Self { fill, center, spread }
+    }
+}
+
 /// What missing values become. A column without any value has no statistic; it becomes constant and is dropped.
 fn fill_value(sorted: &[f64], config: &NumericPreprocess) -> f64 {
     let statistic = match config.impute {

@@ -17,20 +17,46 @@ pub(super) fn split(labels: &[bool], column: &Values, fractions: Fractions, seed
     if groups < 3 {
         return Err(SplitError::TooFewValues { found: groups });
     }
+    let sizes = tallies(&group_of, groups, labels);
+    let placed = best_of(&sizes, &Part::ALL.map(|part| fractions.of(part)), &mut seed.stream("split group"));
+    Ok(Parts::by_row(labels.len(), |row| Part::ALL[placed[group_of[row]]]))
+}
+
+/// The part of each row, in `0..shares.len()`, where parts have about these shares of rows and positives and no group is
+/// divided.
+pub(super) fn divide(
+    labels: &[bool],
+    column: &Values,
+    shares: &[f64],
+    chance: &mut Rng,
+) -> Result<Vec<usize>, SplitError> {
+    let (group_of, groups) = ranks(column);
+    if groups < shares.len() {
+        return Err(SplitError::TooFewForFolds { found: groups, needed: shares.len() });
+    }
+    let placed = best_of(&tallies(&group_of, groups, labels), shares, chance);
+    Ok(group_of.iter().map(|&group| placed[group]).collect())
+}
+
+/// The rows of each class in each group.
+fn tallies(group_of: &[usize], groups: usize, labels: &[bool]) -> Vec<Tally> {
     let mut sizes = vec![Tally::default(); groups];
     for (&group, &label) in group_of.iter().zip(labels) {
         sizes[group].add(Tally::of_row(label));
     }
-    let mut chance = seed.stream("split group");
-    let mut best: Option<((usize, f64), Vec<Part>)> = None;
+    sizes
+}
+
+/// The part of each group, in the best of some attempts.
+fn best_of(sizes: &[Tally], shares: &[f64], chance: &mut Rng) -> Vec<usize> {
+    let mut best: Option<((usize, f64), Vec<usize>)> = None;
     for _ in 0..ATTEMPTS {
-        let (cost, placed) = place(&sizes, fractions, &mut chance);
+        let (cost, placed) = place(sizes, shares, chance);
         if best.as_ref().is_none_or(|(least, _)| cost < *least) {
             best = Some((cost, placed));
         }
     }
-    let placed = best.map(|(_, placed)| placed).unwrap_or_default();
-    Ok(Parts::by_row(labels.len(), |row| placed[group_of[row]]))
+    best.map(|(_, placed)| placed).unwrap_or_default()
 }
 
 /// Rows of each class in a group or a part.
@@ -61,18 +87,18 @@ impl Tally {
 
 /// One attempt: the part of each group, and how far the result is from what is wanted, parts that lack a class
 /// before all else.
-fn place(sizes: &[Tally], fractions: Fractions, chance: &mut Rng) -> ((usize, f64), Vec<Part>) {
+fn place(sizes: &[Tally], shares: &[f64], chance: &mut Rng) -> ((usize, f64), Vec<usize>) {
     let mut total = Tally::default();
     sizes.iter().for_each(|&size| total.add(size));
-    let mut filled = [Tally::default(); 3];
-    let mut placed = vec![Part::Train; sizes.len()];
+    let mut filled = vec![Tally::default(); shares.len()];
+    let mut placed = vec![0; sizes.len()];
     for group in random_order(sizes, chance) {
-        let (index, part) = nearest_part(sizes[group], &filled, total, fractions);
-        filled[index].add(sizes[group]);
+        let part = nearest_part(sizes[group], &filled, total, shares);
+        filled[part].add(sizes[group]);
         placed[group] = part;
     }
     let lacking = filled.iter().filter(|part| part.lacks_a_class()).count();
-    let distance = Part::ALL.iter().zip(filled).map(|(&part, filled)| distance(filled, total, fractions.of(part)));
+    let distance = shares.iter().zip(&filled).map(|(&share, &filled)| distance(filled, total, share));
     ((lacking, distance.sum()), placed)
 }
 
@@ -85,16 +111,15 @@ fn random_order(sizes: &[Tally], chance: &mut Rng) -> Vec<usize> {
 }
 
 /// The part that comes nearest to its shares by taking the group.
-fn nearest_part(size: Tally, filled: &[Tally; 3], total: Tally, fractions: Fractions) -> (usize, Part) {
-    let mut nearest = (0, Part::Train);
+fn nearest_part(size: Tally, filled: &[Tally], total: Tally, shares: &[f64]) -> usize {
+    let mut nearest = 0;
     let mut least = f64::INFINITY;
-    for (index, part) in Part::ALL.into_iter().enumerate() {
-        let mut after = filled[index];
+    for (part, (&filled, &share)) in filled.iter().zip(shares).enumerate() {
+        let mut after = filled;
         after.add(size);
-        let share = fractions.of(part);
-        let change = distance(after, total, share) - distance(filled[index], total, share);
+        let change = distance(after, total, share) - distance(filled, total, share);
         if change < least {
-            (nearest, least) = ((index, part), change);
+            (nearest, least) = (part, change);
         }
     }
     nearest

@@ -207,25 +207,76 @@ pub(super) fn check_calibration(
 ) -> Calibration {
     let mut calibration = reader.object("calibration", errors);
     let default = if loss.has_inverse() { CalibrationMethod::Prior } else { CalibrationMethod::Platt };
-    let method = calibration.choice(
-        "method",
-        default,
-        &[("none", CalibrationMethod::None), ("prior", CalibrationMethod::Prior), ("platt", CalibrationMethod::Platt)],
-        errors,
-    );
+    let choices = CALIBRATION_METHODS.map(|method| (method.name(), method));
+    let method = calibration.choice("method", default, &choices, errors);
     if method == CalibrationMethod::Prior && !loss.has_inverse() {
         let detail = format!(
-            "what the loss {:?} does to probabilities has no exact inverse; use platt, which is fitted on validation \
-             rows, or none",
+            "what the loss {:?} does to probabilities has no exact inverse; use auto or a map, such as platt, \
+             which is fitted on rows that the model has not learnt from, or none",
             loss.name()
         );
         calibration.error("method", detail, errors);
     }
+    let on = check_decided_on(&mut calibration, errors);
+    if on == DecidedOn::OutOfFold && matches!(method, CalibrationMethod::None | CalibrationMethod::Prior) {
+        calibration.error("on", format!("the method {:?} is fitted to no rows; leave this out", method.name()), errors);
+    }
+    let prevalence = calibration.optional_number("prevalence", Range::Open(0.0, 1.0), errors);
+    if prevalence.is_some() && method == CalibrationMethod::None {
+        let detail = "without a calibration the probabilities hold at no known prevalence; use prior, auto or a map";
+        calibration.error("prevalence", detail, errors);
+    }
     calibration.finish(errors);
-    Calibration { method }
+    Calibration { method, on, prevalence }
 }
 
-pub(super) fn check_threshold(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> ThresholdRule {
+const CALIBRATION_METHODS: [CalibrationMethod; 7] = [
+    CalibrationMethod::None,
+    CalibrationMethod::Prior,
+    CalibrationMethod::Auto,
+    CalibrationMethod::Platt,
+    CalibrationMethod::Temperature,
+    CalibrationMethod::Beta,
+    CalibrationMethod::Isotonic,
+];
+
+fn check_decided_on(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> DecidedOn {
+    let choices = [DecidedOn::Validation, DecidedOn::OutOfFold].map(|on| (on.name(), on));
+    reader.choice("on", DecidedOn::Validation, &choices, errors)
+}
+
+pub(super) fn check_threshold(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Threshold {
+    let mut threshold = reader.object("threshold", errors);
+    let rule = read_rule(&mut threshold, "max_f_beta", errors);
+    let on = check_decided_on(&mut threshold, errors);
+    if on == DecidedOn::OutOfFold && matches!(rule, ThresholdRule::Fixed { .. }) {
+        threshold.error("on", "a fixed threshold is chosen on no rows; leave this out", errors);
+    }
+    threshold.finish(errors);
+    Threshold { rule, on }
+}
+
+/// A rule that is set on its own, as `{"rule": "max_mcc"}`; `{"value": 0.3}` alone is a fixed threshold.
+///
+/// # Errors
+/// With every mistake, pointers from the root of `value`.
+pub fn check_threshold_rule(value: &Value) -> Result<ThresholdRule, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut threshold = ObjectReader::new(value, "", &mut errors);
+    let has = |name: &str| value.get(name).is_some_and(|member| !member.is_null());
+    let has_value = has("value");
+    if !has_value && !has("rule") && errors.is_empty() {
+        threshold.error("rule", "expected a rule, or a value from 0 to 1", &mut errors);
+    }
+    let rule = read_rule(&mut threshold, if has_value { "fixed" } else { "max_f_beta" }, &mut errors);
+    if matches!(rule, ThresholdRule::Fixed { .. }) && !has_value {
+        threshold.error("value", "this rule needs a number from 0 to 1", &mut errors);
+    }
+    threshold.finish(&mut errors);
+    if errors.is_empty() { Ok(rule) } else { Err(errors) }
+}
+
+fn read_rule(threshold: &mut ObjectReader<'_>, default: &'static str, errors: &mut Vec<FieldError>) -> ThresholdRule {
     const RULES: [(&str, &str); 8] = [
         ("fixed", "fixed"),
         ("max_f_beta", "max_f_beta"),
@@ -236,28 +287,25 @@ pub(super) fn check_threshold(reader: &mut ObjectReader<'_>, errors: &mut Vec<Fi
         ("precision_at_recall", "precision_at_recall"),
         ("alert_rate", "alert_rate"),
     ];
-    let mut threshold = reader.object("threshold", errors);
-    let rule = match threshold.choice("rule", "max_f_beta", &RULES, errors) {
+    match threshold.choice("rule", default, &RULES, errors) {
         "fixed" => ThresholdRule::Fixed { value: threshold.number("value", 0.5, Range::Closed(0.0, 1.0), errors) },
         "max_mcc" => ThresholdRule::MaxMcc,
         "max_balanced_accuracy" => ThresholdRule::MaxBalancedAccuracy,
         "min_cost" => ThresholdRule::MinCost {
-            false_positive: required(&mut threshold, "false_positive", Range::Above(0.0, 1e12), errors),
-            false_negative: required(&mut threshold, "false_negative", Range::Above(0.0, 1e12), errors),
+            false_positive: required(threshold, "false_positive", Range::Above(0.0, 1e12), errors),
+            false_negative: required(threshold, "false_negative", Range::Above(0.0, 1e12), errors),
         },
         "recall_at_precision" => ThresholdRule::RecallAtPrecision {
-            precision: required(&mut threshold, "precision", Range::Above(0.0, 1.0), errors),
+            precision: required(threshold, "precision", Range::Above(0.0, 1.0), errors),
         },
-        "precision_at_recall" => ThresholdRule::PrecisionAtRecall {
-            recall: required(&mut threshold, "recall", Range::Above(0.0, 1.0), errors),
-        },
+        "precision_at_recall" => {
+            ThresholdRule::PrecisionAtRecall { recall: required(threshold, "recall", Range::Above(0.0, 1.0), errors) }
+        }
         "alert_rate" => {
-            ThresholdRule::AlertRate { fraction: required(&mut threshold, "fraction", Range::Above(0.0, 1.0), errors) }
+            ThresholdRule::AlertRate { fraction: required(threshold, "fraction", Range::Above(0.0, 1.0), errors) }
         }
         _ => ThresholdRule::MaxFBeta { beta: threshold.number("beta", 1.0, Range::Closed(0.01, 100.0), errors) },
-    };
-    threshold.finish(errors);
-    rule
+    }
 }
 
 /// A number without a default; its absence is a mistake.
@@ -266,18 +314,4 @@ fn required(reader: &mut ObjectReader<'_>, name: &'static str, range: Range, err
         reader.error(name, format!("this rule needs a number {range}"), errors);
     }
     reader.number(name, 1.0, range, errors)
-}
-
-pub(super) fn check_evaluation(
-    reader: &mut ObjectReader<'_>,
-    limits: &ConfigLimits,
-    errors: &mut Vec<FieldError>,
-) -> Evaluation {
-    let mut evaluation = reader.object("evaluation", errors);
-    let config = Evaluation {
-        bootstrap: evaluation.integer("bootstrap", 1_000, 0, limits.max_bootstrap as u64, errors) as usize,
-        confidence: evaluation.number("confidence", 0.95, Range::Closed(0.5, 0.999), errors),
-    };
-    evaluation.finish(errors);
-    config
 }

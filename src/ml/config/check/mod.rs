@@ -1,15 +1,22 @@
 //! From the JSON of a request to a [`TrainConfig`], all mistakes at once.
 
 mod augmentation;
+mod bagging;
+#[cfg(test)]
+mod bagging_tests;
+mod compare;
+mod evaluation;
 mod learning;
 mod network;
 #[cfg(test)]
 mod network_tests;
 mod preparation;
+mod resample_table;
 mod resampling;
 #[cfg(test)]
 mod tests;
 
+pub use learning::check_threshold_rule;
 pub use resampling::check_resample_steps;
 
 use std::collections::BTreeMap;
@@ -17,13 +24,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::reader::{FieldError, ObjectReader, kind};
-use super::{AugmentStep, ConfigLimits, Split, TrainConfig};
+use super::{AugmentStep, ConfigLimits, DecidedOn, Split, TrainConfig};
 use crate::ml::labels::ClassCounts;
 use crate::ml::table::ColumnType;
 use augmentation::check_augment;
-use learning::{
-    check_calibration, check_evaluation, check_loss, check_model, check_regularization, check_threshold, is_logistic,
-};
+use bagging::{Beside, check_bagging};
+use evaluation::{Around, check_evaluation};
+use learning::{check_calibration, check_loss, check_model, check_regularization, check_threshold, is_logistic};
 use network::{check_optimizer, check_training};
 use preparation::{check_preprocess, check_split};
 use resampling::{FeatureTypes, check_resample, check_step_features};
@@ -46,6 +53,8 @@ pub struct DatasetFacts {
     pub positive_label: String,
     /// All columns, the target included, in the order of the file.
     pub columns: Vec<FeatureFacts>,
+    /// Columns that say where a row comes from: never features.
+    pub origin_columns: Vec<String>,
     /// Values of the target with their counts; two of them.
     pub class_counts: BTreeMap<String, usize>,
 }
@@ -87,11 +96,20 @@ impl TrainConfig {
         let model = check_model(reader, limits, errors);
         let loss = check_loss(reader, class_counts.as_ref(), errors);
         let regularization = check_regularization(reader, counts, &resample, errors);
+        let beside =
+            Beside { model: &model, penalty: &regularization, resample: &resample, sample_weight: &sample_weight };
+        let bagging = check_bagging(reader, limits, counts, &beside, errors);
         let optimizer = check_optimizer(reader, &model, errors);
         let training = check_training(reader, &model, &loss, limits, errors);
         let calibration = check_calibration(reader, &loss, errors);
         let threshold = check_threshold(reader, errors);
-        let evaluation = check_evaluation(reader, limits, errors);
+        let around = Around {
+            split: &split,
+            counts: all_counts(class_counts.as_ref(), &positive_label),
+            asked_by: [("/calibration/on", calibration.on), ("/threshold/on", threshold.on)]
+                .map(|(pointer, on)| (pointer, on == DecidedOn::OutOfFold)),
+        };
+        let evaluation = check_evaluation(reader, &around, limits, errors);
         let roles = [split.column(), sample_weight.as_deref()];
         let features = Features { facts, target: &target, exclude: &exclude, roles };
         check_features(&features, &augment, errors);
@@ -100,7 +118,10 @@ impl TrainConfig {
             categories: preprocess.numeric.missing_indicator
                 || features.any(|column| column.column_type != ColumnType::Numeric),
         };
-        check_step_features(&resample, &types, errors);
+        check_step_features("/resample", &resample, &types, errors);
+        if let Some(bagging) = &bagging {
+            check_step_features("/bagging/resample", &bagging.resample, &types, errors);
+        }
         TrainConfig {
             seed,
             target,
@@ -110,6 +131,7 @@ impl TrainConfig {
             split,
             preprocess,
             resample,
+            bagging,
             augment,
             model,
             loss,
@@ -207,6 +229,11 @@ fn check_exclude(
         };
         errors.push(FieldError { pointer, detail });
     }
+    for name in facts.origin_columns.iter().filter(|name| *name != target) {
+        if !exclude.contains(name) {
+            exclude.push(name.clone());
+        }
+    }
     exclude
 }
 
@@ -274,12 +301,17 @@ fn train_counts(
     split: &Split,
 ) -> Option<ClassCounts> {
     let Split::Stratified { test_fraction, validation_fraction } = split else { return None };
-    let counts = class_counts?;
+    let ClassCounts { positive, negative } = all_counts(class_counts, positive_label)?;
     let share = 1.0 - test_fraction - validation_fraction;
     let part = |count: usize| (count as f64 * share).round() as usize;
-    let positive = *counts.get(positive_label)?;
-    let negative = counts.values().sum::<usize>() - positive;
     Some(ClassCounts { positive: part(positive), negative: part(negative) })
+}
+
+/// The labelled rows of each class.
+fn all_counts(class_counts: Option<&BTreeMap<String, usize>>, positive_label: &str) -> Option<ClassCounts> {
+    let counts = class_counts?;
+    let positive = *counts.get(positive_label)?;
+    Some(ClassCounts { positive, negative: counts.values().sum::<usize>() - positive })
 }
 
 fn column<'a>(facts: &'a DatasetFacts, name: &str) -> Option<&'a FeatureFacts> {

@@ -17,6 +17,7 @@ pub(super) fn facts() -> DatasetFacts {
             column("b", ColumnType::Categorical),
             FeatureFacts { distinct: 2, ..column("y", ColumnType::Numeric) },
         ],
+        origin_columns: Vec::new(),
         class_counts: BTreeMap::from([("0".to_owned(), 980), ("1".to_owned(), 20)]),
     }
 }
@@ -40,7 +41,8 @@ fn an_empty_request_gets_every_default_and_reads_back_as_itself() {
     let config = check(&json!({})).unwrap();
     assert_eq!((config.target.as_str(), config.positive_label.as_str(), config.seed), ("y", "1", 42));
     assert_eq!(config.calibration.method, CalibrationMethod::Prior);
-    assert_eq!(config.threshold, ThresholdRule::MaxFBeta { beta: 1.0 });
+    assert_eq!(config.threshold.rule, ThresholdRule::MaxFBeta { beta: 1.0 });
+    assert_eq!((config.threshold.on, config.calibration.on), (DecidedOn::Validation, DecidedOn::Validation));
     let written = serde_json::to_value(&config).unwrap();
     assert_eq!(serde_json::from_value::<TrainConfig>(written.clone()).unwrap(), config);
     assert_eq!(check(&written).unwrap(), config, "what is shown can be posted again");
@@ -193,4 +195,26 @@ fn methods_for_other_features_are_refused_before_they_are_queued() {
     let step = |method: &str| json!({"resample": [{"method": method}]});
     assert!(check(&step("smotenc")).is_ok());
     assert_eq!(pointers(&step("smoten")), ["/resample/0/method"]);
+}
+
+#[test]
+fn a_rule_on_its_own_is_checked_like_that_of_a_job() {
+    let read = |value: Value| check_threshold_rule(&value);
+    assert_eq!(read(json!({"value": 0.3})), Ok(ThresholdRule::Fixed { value: 0.3 }));
+    assert_eq!(read(json!({"rule": "fixed", "value": 1})), Ok(ThresholdRule::Fixed { value: 1.0 }));
+    assert_eq!(read(json!({"rule": "max_f_beta"})), Ok(ThresholdRule::MaxFBeta { beta: 1.0 }));
+    let cases = [
+        (json!([]), vec![""]),
+        (json!({}), vec!["/rule"]),
+        (json!({"value": 2}), vec!["/value"]),
+        (json!({"rule": "fixed"}), vec!["/value"]),
+        (json!({"rule": "best", "beta": 1}), vec!["/rule"]),
+        (json!({"rule": "max_mcc", "value": 0.3}), vec!["/value"]),
+        (json!({"rule": "min_cost", "false_positive": 0}), vec!["/false_positive", "/false_negative"]),
+    ];
+    for (value, expected) in cases {
+        let errors = read(value.clone()).unwrap_err();
+        let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, expected, "{value}");
+    }
 }

@@ -10,8 +10,9 @@ pub(in super::super) struct FeatureTypes {
     pub(in super::super) categories: bool,
 }
 
-/// Refuses steps that cannot be done with such features.
+/// Refuses steps that cannot be done with such features; `pointer` is that of their list.
 pub(in super::super) fn check_step_features(
+    pointer: &str,
     steps: &[ResampleStep],
     types: &FeatureTypes,
     errors: &mut Vec<FieldError>,
@@ -29,6 +30,6 @@ pub(in super::super) fn check_step_features(
             }
             _ => continue,
         };
-        errors.push(FieldError { pointer: format!("/resample/{index}/method"), detail: detail.to_owned() });
+        errors.push(FieldError { pointer: format!("{pointer}/{index}/method"), detail: detail.to_owned() });
     }
 }
