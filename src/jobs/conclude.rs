@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::engine::Produced;
 use super::failure;
+use super::keep::keep;
 use super::runner::{Outcome, Runner, Running};
 use crate::ml::observe::{Phase, Stop};
-use crate::records::{ModelId, TrainingSummary};
-use crate::store::{Finish, NewModel, StoreError, Written};
+use crate::store::{Finish, StoreError, Written};
 use crate::telemetry::Chain;
 
 /// Tries to write the end of a job before the lease is left to lapse, over about six seconds.
@@ -56,29 +56,15 @@ impl Runner {
     async fn finish(&self, running: &mut Running, produced: Produced) -> Result<&'static str, StoreError> {
         let examples_per_second = examples_per_second(running, &produced);
         running.window.enter(Phase::Storing);
-        let artifact = bytes::Bytes::from(produced.artifact);
-        let size_bytes = artifact.len() as u64;
-        let stored = self.attend(running, patiently(|| self.store.blobs().put(artifact.clone()))).await;
-        let sha256 = match stored {
-            Ok(sha256) => sha256,
+        let job = running.job.clone();
+        let stored = patiently(|| keep(&self.store, &job, &produced, examples_per_second));
+        let results = match self.attend(running, stored).await {
+            Ok(results) => results,
             Err(error) => return self.unstored(running, &error).await,
-        };
-        let model = NewModel {
-            id: ModelId::new(),
-            name: running.job.config.model_name.clone(),
-            sha256,
-            size_bytes,
-            classes: produced.classes,
-            threshold_rule: produced.threshold_rule,
-            threshold: produced.threshold,
-            features: produced.features,
-            training: TrainingSummary { examples_per_second, ..produced.training },
-            verdict: produced.verdict,
-            report: produced.report,
         };
         self.tell_the_rest(running).await?;
         let timings = running.window.timings();
-        match patiently(|| self.store.finish(&running.lease, model.clone(), &timings)).await? {
+        match patiently(|| self.store.finish(&running.lease, results.clone(), &timings)).await? {
             Finish::Succeeded(_) => Ok("succeeded"),
             Finish::Cancelled => Ok("cancelled"),
             Finish::LostLease => Ok("lost"),
@@ -86,7 +72,7 @@ impl Runner {
     }
 
     async fn unstored(&self, running: &Running, error: &StoreError) -> Result<&'static str, StoreError> {
-        tracing::error!(job = %running.job.id, error = %Chain(error), "the model of a job could not be stored");
+        tracing::error!(job = %running.job.id, error = %Chain(error), "what a job leaves could not be stored");
         let failure = failure::storage_failed();
         match patiently(|| self.store.retry_later(&running.lease, &failure)).await? {
             Written::Done => Ok("put back"),
@@ -95,11 +81,12 @@ impl Runner {
     }
 }
 
-/// Rows seen in all epochs over the seconds of the training phase.
+/// Rows seen in all epochs over the seconds of the training phase; of a model.
 fn examples_per_second(running: &Running, produced: &Produced) -> Option<f64> {
+    let model = produced.model.as_ref()?;
     let timings = running.window.timings();
     let training = timings.iter().find(|timing| timing.phase == Phase::Training)?;
-    (training.seconds > 0.0).then(|| produced.examples_seen as f64 / training.seconds)
+    (training.seconds > 0.0).then(|| model.examples_seen as f64 / training.seconds)
 }
 
 /// Repeats a write while the store does not answer, each time more slowly.

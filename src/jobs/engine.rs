@@ -1,12 +1,17 @@
-//! What a job computes, behind a seam: the queue does not know what training is.
+//! What a job computes, behind a seam: the queue knows neither training nor any other work.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+
+use bytes::Bytes;
 
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
-use crate::ml::metrics::Report;
+use crate::ml::metrics::{Report, ThresholdBasis};
 use crate::ml::observe::{Stop, TrainObserver};
-use crate::records::{DatasetRecord, Failure, JobRecord, ModelFeature, TrainingSummary, Verdict};
+use crate::ml::table::{Profile, TableFormat};
+use crate::records::{DatasetRecord, Failure, JobRecord, ModelFeature, ModelRecord, TrainingSummary, Verdict};
+use crate::store::Scratch;
 
 /// Computes jobs. Runs on the job's own thread and may take hours.
 pub trait Engine: Send + Sync + 'static {
@@ -21,14 +26,36 @@ pub struct Work {
     pub dataset: DatasetRecord,
     /// The dataset's bytes, verified against its hash.
     pub input: File,
+    /// The model of a job that works with one.
+    pub model: Option<WorkModel>,
+    /// Where files that the job makes are written.
+    pub scratch: Scratch,
 }
 
-/// What a job leaves: a model that is not stored yet.
+/// A stored model, as a job gets it.
+pub struct WorkModel {
+    pub record: ModelRecord,
+    /// Verified against its hash.
+    pub artifact: Bytes,
+}
+
+/// What a job leaves, not stored yet. Which of them depends on the type of the job.
+#[derive(Default)]
 pub struct Produced {
+    pub model: Option<Box<ProducedModel>>,
+    pub dataset: Option<Box<ProducedDataset>>,
+    pub result: Option<ProducedResult>,
+}
+
+/// A model that is not stored yet.
+pub struct ProducedModel {
     pub artifact: Vec<u8>,
+    /// What stays with the model for people to look at, as a file.
+    pub dossier: Option<Vec<u8>>,
     pub classes: ClassNames,
     pub threshold_rule: ThresholdRule,
     pub threshold: f64,
+    pub threshold_basis: Option<ThresholdBasis>,
     pub features: Vec<ModelFeature>,
     /// Without `examples_per_second`, which takes a clock.
     pub training: TrainingSummary,
@@ -37,9 +64,58 @@ pub struct Produced {
     pub report: Report,
 }
 
+/// A dataset that is not stored yet.
+pub struct ProducedDataset {
+    pub file: File,
+    pub name: String,
+    pub format: TableFormat,
+    pub target: String,
+    pub positive_label: String,
+    pub class_counts: BTreeMap<String, u64>,
+    /// The rows and columns of the file.
+    pub profile: Profile,
+    pub missing_markers: Vec<String>,
+    pub origin_columns: Vec<String>,
+}
+
+/// A file or a document that is not stored yet.
+pub struct ProducedResult {
+    pub file: File,
+    pub media_type: &'static str,
+    /// Of a file with rows, the header not counted.
+    pub rows: Option<u64>,
+}
+
+impl From<ProducedModel> for Produced {
+    fn from(model: ProducedModel) -> Self {
+        Self { model: Some(Box::new(model)), ..Self::default() }
+    }
+}
+
+impl From<ProducedDataset> for Produced {
+    fn from(dataset: ProducedDataset) -> Self {
+        Self { dataset: Some(Box::new(dataset)), ..Self::default() }
+    }
+}
+
+impl From<ProducedResult> for Produced {
+    fn from(result: ProducedResult) -> Self {
+        Self { result: Some(result), ..Self::default() }
+    }
+}
+
 /// Why a run left nothing.
 #[derive(Debug)]
 pub enum Ended {
     Failed(Failure),
     Stopped(Stop),
+    /// A file could not be written, which the log has; another attempt may do better.
+    Trouble,
+}
+
+impl Ended {
+    /// An answer about the job: it would fail the same way again.
+    pub(super) fn failed(code: &str, title: &str, detail: String) -> Self {
+        Ended::Failed(Failure { code: code.to_owned(), title: title.to_owned(), detail, retryable: false })
+    }
 }

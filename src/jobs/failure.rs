@@ -12,7 +12,12 @@ pub(super) fn out_of_time(max_seconds: f64) -> Failure {
 }
 
 pub(super) fn storage_failed() -> Failure {
-    failure("storage-failed", "Storage failed", "The data or the model of the job could not be read or written.", true)
+    failure(
+        "storage-failed",
+        "Storage failed",
+        "The data or the results of the job could not be read or written.",
+        true,
+    )
 }
 
 pub(super) fn dataset_missing() -> Failure {
@@ -22,6 +27,15 @@ pub(super) fn dataset_missing() -> Failure {
 pub(super) fn dataset_damaged() -> Failure {
     let detail = "The stored bytes of the dataset are not those that were uploaded; upload it again.";
     failure("storage-failed", "The dataset is damaged", detail, false)
+}
+
+pub(super) fn model_missing() -> Failure {
+    failure("model-missing", "The model is missing", "The model that the job works with is no longer there.", false)
+}
+
+pub(super) fn model_damaged() -> Failure {
+    let detail = "The stored bytes of the model are not those that were made; train it again.";
+    failure("storage-failed", "The model is damaged", detail, false)
 }
 
 fn failure(code: &str, title: &str, detail: &str, retryable: bool) -> Failure {

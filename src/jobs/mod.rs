@@ -7,23 +7,43 @@
 //! - [`conclude`]: writes down how it ended.
 //! - [`checkpoints`]: what an interrupted training goes on from.
 //! - [`observer`]: the window between the two.
-//! - [`engine`]: what a job computes; [`train_job`] is the real one, tests have scripted ones.
+//! - [`engine`]: what a job computes, behind a seam; [`engines`] are the real ones, one for each type of job, tests
+//!   have scripted ones. [`train_job`], [`resample_job`], [`evaluate_job`], [`predict_job`]
+//!   and [`compare_job`]; [`source`] reads their datasets,
+//!   [`score`] their models.
+//! - [`open`]: everything that an engine needs.
+//! - [`keep`]: stores the bytes of what it leaves.
 //! - [`sweeper`]: lapsed leases go back to the queue, what is too old goes away.
 
 mod checkpoints;
+mod compare_job;
 mod conclude;
 pub mod engine;
+mod engines;
+mod evaluate_job;
 mod failure;
+mod keep;
 mod observer;
+mod open;
+mod predict_job;
 mod priority;
+mod resample_job;
 mod runner;
+mod score;
+mod source;
 mod sweeper;
 mod train_job;
+mod way;
 mod worker;
 
-pub use engine::{Ended, Engine, Produced, Work};
+pub use compare_job::estimate_comparison;
+pub use engine::{Ended, Engine, Produced, ProducedDataset, ProducedModel, ProducedResult, Work, WorkModel};
+pub use engines::Engines;
+pub use predict_job::PREDICTION_COLUMNS;
 pub use priority::lower_thread_priority;
-pub use train_job::TrainEngine;
+pub use score::estimate_scoring;
+pub use source::EngineLimits;
+pub use train_job::train;
 pub use worker::{run, run_with};
 
 use crate::ml::table::TableLimits;

@@ -4,10 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::way;
 use crate::clock::{Clock, Timestamp};
+use crate::ml::diagnose::Diagnosis;
 use crate::ml::nn::CheckpointError;
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
-use crate::records::{JobId, PhaseSeconds};
+use crate::records::{JobId, JobType, PhaseSeconds};
 use crate::store::{Beat, News};
 use crate::telemetry::Chain;
 
@@ -18,6 +20,8 @@ pub(super) struct Window {
     progress: AtomicU64,
     told: Mutex<Told>,
     checkpoint_is_due: AtomicBool,
+    cross_validates: AtomicBool,
+    job_type: JobType,
     clock: Arc<dyn Clock>,
 }
 
@@ -38,21 +42,8 @@ pub(super) struct Written {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Where each phase begins on the way from 0 to 1: about its share of the time of a job on a table.
-const PHASE_STARTS: [(Phase, f64); 9] = [
-    (Phase::Loading, 0.0),
-    (Phase::Splitting, 0.04),
-    (Phase::Preprocessing, 0.05),
-    (Phase::Resampling, 0.08),
-    (Phase::Training, 0.15),
-    (Phase::Calibrating, 0.88),
-    (Phase::Thresholding, 0.89),
-    (Phase::Evaluating, 0.90),
-    (Phase::Storing, 0.98),
-];
-
 impl Window {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(super) fn new(clock: Arc<dyn Clock>, job_type: JobType) -> Arc<Self> {
         let told = Told {
             phase: Phase::Loading,
             phase_started: clock.now(),
@@ -65,6 +56,8 @@ impl Window {
             progress: AtomicU64::new(0),
             told: Mutex::new(told),
             checkpoint_is_due: AtomicBool::new(false),
+            cross_validates: AtomicBool::new(false),
+            job_type,
             clock,
         })
     }
@@ -83,6 +76,11 @@ impl Window {
             4 => Some(Stop::OutOfTime),
             _ => None,
         }
+    }
+
+    /// Keeps a part of the way for cross-validation.
+    pub(super) fn expect_cross_validation(&self) {
+        self.cross_validates.store(true, Ordering::Relaxed);
     }
 
     /// What the store does not know yet. If it cannot be told, the news go back with [`Window::put_back`].
@@ -141,7 +139,7 @@ impl Window {
     }
 
     fn set_progress(&self, phase: Phase, fraction: f64) {
-        let (start, end) = range(phase);
+        let (start, end) = way::range(self.job_type, phase, self.cross_validates.load(Ordering::Relaxed));
         let reached = start + (end - start) * fraction.clamp(0.0, 1.0);
         let shown = f64::from_bits(self.progress.load(Ordering::Relaxed));
         if reached > shown {
@@ -153,12 +151,6 @@ impl Window {
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn range(phase: Phase) -> (f64, f64) {
-    let index = PHASE_STARTS.iter().position(|(known, _)| *known == phase).unwrap_or(0);
-    let start = PHASE_STARTS.get(index).map_or(0.0, |(_, start)| *start);
-    (start, PHASE_STARTS.get(index + 1).map_or(1.0, |(_, start)| *start))
 }
 
 fn code(stop: Stop) -> u8 {
@@ -184,6 +176,8 @@ pub(super) struct WindowObserver {
 pub(super) struct Checkpoints {
     /// Where the attempt before this one was.
     pub(super) earlier: Option<Vec<u8>>,
+    /// The learning curve up to there.
+    pub(super) earlier_epochs: Vec<EpochLog>,
     /// Whether new ones are wanted.
     pub(super) wanted: bool,
 }
@@ -237,8 +231,21 @@ impl TrainObserver for WindowObserver {
         }
     }
 
+    fn save(&mut self, write: &mut WriteCheckpoint<'_>) {
+        self.window.ask_for_checkpoint();
+        self.checkpoint(0, write);
+    }
+
+    fn diagnosed(&mut self, diagnosis: &Diagnosis) {
+        self.window.told().news.push(News::Diagnosis(Box::new(diagnosis.clone())));
+    }
+
     fn earlier_checkpoint(&mut self) -> Option<Vec<u8>> {
         self.checkpoints.earlier.take()
+    }
+
+    fn earlier_epochs(&mut self) -> Vec<EpochLog> {
+        std::mem::take(&mut self.checkpoints.earlier_epochs)
     }
 
     fn resumed(&mut self, outcome: Result<(), CheckpointError>) {
@@ -258,13 +265,17 @@ mod tests {
     use crate::clock::ManualClock;
 
     fn observer(window: &Arc<Window>) -> WindowObserver {
-        WindowObserver::new(window.clone(), JobId::new(), Checkpoints { earlier: None, wanted: true })
+        WindowObserver::new(
+            window.clone(),
+            JobId::new(),
+            Checkpoints { earlier: None, earlier_epochs: Vec::new(), wanted: true },
+        )
     }
 
     #[test]
     fn progress_only_rises_and_phases_are_timed() {
         let clock = ManualClock::at(Timestamp::from_micros(0));
-        let window = Window::new(Arc::new(clock.clone()));
+        let window = Window::new(Arc::new(clock.clone()), JobType::Train);
         let mut observer = observer(&window);
         assert!(observer.phase(Phase::Loading).is_continue());
         clock.advance(2.0);
@@ -283,7 +294,7 @@ mod tests {
 
     #[test]
     fn news_keep_their_order_also_when_they_could_not_be_told() {
-        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))), JobType::Train);
         window.enter(Phase::Loading);
         window.enter(Phase::Splitting);
         let untold = window.beat().news;
@@ -297,7 +308,7 @@ mod tests {
     #[test]
     fn an_epoch_is_timed_from_the_end_of_the_one_before_it() {
         let clock = ManualClock::at(Timestamp::from_micros(0));
-        let window = Window::new(Arc::new(clock.clone()));
+        let window = Window::new(Arc::new(clock.clone()), JobType::Train);
         let mut observer = observer(&window);
         clock.advance(5.0);
         assert!(observer.phase(Phase::Training).is_continue());
@@ -318,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_first_reason_to_stop_is_the_answer_at_the_next_step() {
-        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))), JobType::Train);
         let mut observer = observer(&window);
         window.ask_to_stop(Stop::Cancelled);
         window.ask_to_stop(Stop::Shutdown);
@@ -327,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_written_when_it_is_asked_for_and_when_the_process_goes_down() {
-        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))), JobType::Train);
         let mut observer = observer(&window);
         let mut offer = |byte: u8| observer.checkpoint(byte.into(), &mut || Ok(vec![byte]));
         offer(1);
@@ -345,8 +356,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_saved_is_written_at_once() {
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))), JobType::Compare);
+        observer(&window).save(&mut || Ok(vec![7]));
+        assert_eq!(window.take_checkpoint().unwrap().bytes, [7]);
+    }
+
+    #[test]
     fn a_job_that_has_no_checkpoints_is_not_asked_again() {
-        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))));
+        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))), JobType::Train);
         let mut observer = observer(&window);
         let mut asked = 0;
         for _ in 0..3 {
@@ -357,12 +375,5 @@ mod tests {
             });
         }
         assert_eq!(asked, 1);
-    }
-
-    #[test]
-    fn phases_cover_the_way_without_gaps() {
-        assert_eq!(PHASE_STARTS.map(|(phase, _)| phase), Phase::ALL);
-        assert!(PHASE_STARTS.windows(2).all(|pair| pair[0].1 < pair[1].1));
-        assert_eq!(range(Phase::Storing), (0.98, 1.0));
     }
 }

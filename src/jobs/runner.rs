@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoints::Saving;
 use super::engine::{Ended, Engine, Produced, Work};
 use super::observer::{Checkpoints, Window, WindowObserver};
-use super::{WorkerConfig, checkpoints, failure, priority};
+use super::{WorkerConfig, checkpoints, failure, open, priority};
 use crate::clock::Timestamp;
 use crate::ml::observe::Stop;
 use crate::records::{Failure, JobRecord, Lease};
@@ -56,7 +56,10 @@ impl Runner {
         tracing::info!(job = %id, attempt = job.attempt, "job started");
         let clock = self.store.clock();
         let cancels = self.store.cancel_requests();
-        let (window, started) = (Window::new(clock.clone()), clock.now());
+        let (window, started) = (Window::new(clock.clone(), job.job_type()), clock.now());
+        if job.config.cross_validates() {
+            window.expect_cross_validation();
+        }
         let mut running = Running { job, lease, window, started, asked: started, saving: None, cancels };
         let outcome = self.work(&mut running).await;
         match self.conclude(&mut running, outcome).await {
@@ -67,13 +70,12 @@ impl Runner {
     }
 
     async fn work(&self, running: &mut Running) -> Outcome {
-        let opened = self.attend(running, open(self.store.clone(), running.job.clone())).await;
+        let opened = self.attend(running, open::open(self.store.clone(), running.job.clone())).await;
         let work = match opened {
             Ok(work) => work,
-            Err(error) => return unopened(&error),
+            Err(outcome) => return outcome,
         };
-        let earlier = self.earlier_checkpoint(running).await;
-        let checkpoints = Checkpoints { earlier, wanted: self.config.checkpoint_seconds > 0.0 };
+        let checkpoints = self.checkpoints(running).await;
         let observer = WindowObserver::new(running.window.clone(), running.job.id, checkpoints);
         let (thread, done) = match spawn(self.engine.clone(), work, observer) {
             Ok(spawned) => spawned,
@@ -91,7 +93,18 @@ impl Runner {
         }
     }
 
-    /// What the attempt before this one has left, if it can be had.
+    /// What the attempt before this one has left, with the curves that belong to it.
+    async fn checkpoints(&self, running: &mut Running) -> Checkpoints {
+        let earlier = self.earlier_checkpoint(running).await;
+        let mut earlier_epochs = Vec::new();
+        if earlier.is_some() {
+            // Without them only the diagnosis knows less.
+            earlier_epochs = self.store.epochs(running.job.id).await.unwrap_or_default();
+        }
+        Checkpoints { earlier, earlier_epochs, wanted: self.config.checkpoint_seconds > 0.0 }
+    }
+
+    /// The checkpoint of the attempt before this one, if it can be had.
     async fn earlier_checkpoint(&self, running: &mut Running) -> Option<Vec<u8>> {
         let checkpoint = running.job.checkpoint.clone()?;
         match self.attend(running, checkpoints::load(&self.store, &checkpoint)).await {
@@ -154,22 +167,6 @@ impl Runner {
     }
 }
 
-async fn open(store: Store, job: JobRecord) -> Result<Work, StoreError> {
-    let dataset = store.dataset(job.dataset_id).await?;
-    let dataset = dataset.ok_or_else(|| StoreError::BlobMissing { sha256: format!("dataset {}", job.dataset_id) })?;
-    let input = store.blobs().open(&dataset.sha256).await?;
-    Ok(Work { job, dataset, input })
-}
-
-fn unopened(error: &StoreError) -> Outcome {
-    tracing::error!(error = %Chain(error), "the dataset of a job could not be read");
-    match error {
-        StoreError::BlobMissing { .. } => Outcome::Failed(failure::dataset_missing()),
-        StoreError::BlobCorrupt { .. } => Outcome::Failed(failure::dataset_damaged()),
-        _ => Outcome::Trouble(failure::storage_failed()),
-    }
-}
-
 type Spawned = (std::thread::JoinHandle<()>, oneshot::Receiver<Outcome>);
 
 /// Starts the job's thread and the pool that it shares numeric work with: one of its own, so that no other job's work
@@ -180,7 +177,7 @@ fn spawn(engine: Arc<dyn Engine>, work: Work, mut observer: WindowObserver) -> s
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(rayon::current_num_threads())
         .thread_name(|index| format!("job-numeric-{index}"))
-        .start_handler(|_| priority::lower_thread_priority())
+        .start_handler(|_| priority::run_when_idle())
         .build()
         .map_err(std::io::Error::other)?;
     let thread = std::thread::Builder::new().name(name).spawn(move || {
@@ -189,6 +186,7 @@ fn spawn(engine: Arc<dyn Engine>, work: Work, mut observer: WindowObserver) -> s
             Ok(Ok(produced)) => Outcome::Produced(Box::new(produced)),
             Ok(Err(Ended::Failed(failure))) => Outcome::Failed(failure),
             Ok(Err(Ended::Stopped(stop))) => Outcome::Stopped(stop),
+            Ok(Err(Ended::Trouble)) => Outcome::Trouble(failure::storage_failed()),
             Err(_) => Outcome::Failed(failure::panicked()),
         };
         // Nobody waits any more if the process is going down: the lease will lapse.

@@ -8,15 +8,17 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
+use super::engines::Engines;
 use super::runner::Runner;
-use super::train_job::TrainEngine;
+use super::source::EngineLimits;
 use super::{WorkerConfig, sweeper};
 use crate::store::Store;
 use crate::telemetry::Chain;
 
 /// Works on jobs until `shutdown`, then gives running ones back and returns when their threads have ended.
 pub async fn run(store: Store, config: WorkerConfig, shutdown: CancellationToken) {
-    let engine = TrainEngine { table_limits: config.table_limits.clone(), memory_bytes: config.memory_bytes };
+    let limits = EngineLimits { tables: config.table_limits.clone(), memory_bytes: config.memory_bytes };
+    let engine = Engines { limits };
     run_with(store, Arc::new(engine), config, shutdown).await;
 }
 

@@ -26,6 +26,8 @@ pub struct DatasetRecord {
     pub columns: Vec<ColumnSummary>,
     /// What counts as missing besides an empty field.
     pub missing_markers: Vec<String>,
+    /// Columns that say where a row comes from, of a dataset that a job made: never features.
+    pub origin_columns: Vec<String>,
 }
 
 impl DatasetRecord {
@@ -43,6 +45,7 @@ impl DatasetRecord {
             target: self.target.clone(),
             positive_label: self.positive_label.clone(),
             columns: self.columns.iter().map(feature_facts).collect(),
+            origin_columns: self.origin_columns.clone(),
             class_counts: self.class_counts.iter().map(|(label, &count)| (label.clone(), count as usize)).collect(),
         }
     }

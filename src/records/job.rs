@@ -1,4 +1,4 @@
-//! A job: what it is to do, where it stands, who holds it.
+//! A job: where it stands, who holds it, what it has left.
 
 use std::str::FromStr;
 
@@ -6,23 +6,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::ids::{DatasetId, JobId, ModelId};
+use super::job_config::{JobConfig, JobType};
 use crate::clock::Timestamp;
-use crate::ml::config::TrainConfig;
 use crate::ml::observe::Phase;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobType {
-    Train,
-}
-
-impl JobType {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            JobType::Train => "train",
-        }
-    }
-}
 
 /// Where a job stands.
 ///
@@ -95,23 +81,10 @@ impl FromStr for JobStatus {
     }
 }
 
-/// What a job is to do, every default filled in: the API's `config`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobConfig {
-    pub model_name: String,
-    /// Higher is claimed first; equal ones oldest first. -100..=100.
-    pub priority: i32,
-    /// The job fails when it has been running for longer, over all attempts of one claim.
-    pub max_seconds: f64,
-    #[serde(flatten)]
-    pub train: TrainConfig,
-}
-
 /// One job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobRecord {
     pub id: JobId,
-    pub job_type: JobType,
     pub status: JobStatus,
     /// The present phase of a running job, the last one of a finished one.
     pub phase: Option<Phase>,
@@ -125,8 +98,15 @@ pub struct JobRecord {
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub dataset_id: DatasetId,
-    /// Set exactly when the status is `succeeded`.
+    /// The job that this one tries again with another configuration; it may have been removed since.
+    pub retry_of: Option<JobId>,
+    /// The model that the job made; it may be deleted later.
     pub model_id: Option<ModelId>,
+    /// The dataset that the job made; it may be deleted later.
+    pub result_dataset_id: Option<DatasetId>,
+    /// The bytes that the job left, kept as long as the job. A job that succeeded has a model, a dataset or this, and
+    /// no other job has any.
+    pub result: Option<JobResult>,
     pub config: JobConfig,
     /// Set exactly when the status is `failed`.
     pub failure: Option<Failure>,
@@ -136,6 +116,22 @@ pub struct JobRecord {
     pub transitions: Vec<Transition>,
     /// What the next attempt goes on from; none of an ended job.
     pub checkpoint: Option<JobCheckpoint>,
+}
+
+impl JobRecord {
+    pub fn job_type(&self) -> JobType {
+        self.config.job_type()
+    }
+}
+
+/// A file or a document that a job left, kept as a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobResult {
+    pub sha256: String,
+    pub size_bytes: u64,
+    pub media_type: String,
+    /// Of a file with rows, the header not counted.
+    pub rows: Option<u64>,
 }
 
 /// The state of an unfinished training, kept as a blob.

@@ -4,11 +4,13 @@ mod api_key;
 mod dataset;
 mod ids;
 mod job;
+mod job_config;
 mod model;
 
 pub use crate::ml::metrics::Verdict;
 pub use api_key::{ApiKeyRecord, Scope};
 pub use dataset::DatasetRecord;
 pub use ids::{ApiKeyId, DatasetId, JobId, ModelId};
-pub use job::{Failure, JobCheckpoint, JobConfig, JobRecord, JobStatus, JobType, Lease, PhaseSeconds, Transition};
-pub use model::{ModelFeature, ModelRecord, TrainingSummary};
+pub use job::{Failure, JobCheckpoint, JobRecord, JobResult, JobStatus, Lease, PhaseSeconds, Transition};
+pub use job_config::{CompareJob, EvaluateJob, JobConfig, JobType, PredictJob, ResampleJob, TrainJob, TypedConfig};
+pub use model::{ModelFeature, ModelRecord, ThresholdChange, TrainingSummary};

@@ -6,8 +6,8 @@ use super::ids::{DatasetId, JobId, ModelId};
 use crate::clock::Timestamp;
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
-use crate::ml::metrics::{Report, Verdict};
-use crate::ml::pipeline::StageCounts;
+use crate::ml::metrics::{Report, ThresholdBasis, Verdict};
+use crate::ml::pipeline::{StageCounts, StepProvenance};
 use crate::ml::table::ColumnType;
 
 /// One version of a named model.
@@ -26,10 +26,27 @@ pub struct ModelRecord {
     pub classes: ClassNames,
     pub threshold_rule: ThresholdRule,
     pub threshold: f64,
+    /// How the threshold came about; models made by older versions do not say.
+    pub threshold_basis: Option<ThresholdBasis>,
+    /// Of the file with its scores and what was found out about it; models made by older versions have none.
+    pub dossier_sha256: Option<String>,
     pub features: Vec<ModelFeature>,
     pub training: TrainingSummary,
     pub verdict: Verdict,
     pub report: Report,
+}
+
+/// A threshold that a model has or had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThresholdChange {
+    /// 1, 2, ... within the model; 1 is what training chose.
+    pub sequence: u32,
+    pub set_at: Timestamp,
+    /// Who set it; nobody where training chose it.
+    pub set_by: Option<String>,
+    pub rule: ThresholdRule,
+    pub threshold: f64,
+    pub basis: Option<ThresholdBasis>,
 }
 
 /// A column that the model reads.
@@ -59,6 +76,9 @@ pub struct TrainingSummary {
     pub examples_per_second: Option<f64>,
     /// Seconds per phase are the job's `timings`; these are rows per class along the way.
     pub class_counts: Vec<StageCounts>,
+    /// What each resampling step did; of models that say so.
+    #[serde(default)]
+    pub resampling: Vec<StepProvenance>,
     /// Columns without any variation in the training rows, dropped.
     pub dropped_columns: Vec<String>,
     /// Rows without a label, used for nothing.

@@ -119,13 +119,15 @@ pub(super) async fn touch(transaction: &mut Transaction<'static, Any>, id: Datas
     Ok(done.rows_affected() == 1)
 }
 
-async fn insert(transaction: &mut Transaction<'static, Any>, dataset: &DatasetRecord) -> Result<()> {
+/// Records a dataset whose blob is held.
+pub(super) async fn insert(transaction: &mut Transaction<'static, Any>, dataset: &DatasetRecord) -> Result<()> {
     let contents = Contents {
         target: dataset.target.clone(),
         positive_label: dataset.positive_label.clone(),
         class_counts: dataset.class_counts.clone(),
         columns: dataset.columns.clone(),
         missing_markers: dataset.missing_markers.clone(),
+        origin_columns: dataset.origin_columns.clone(),
     };
     sqlx::query(
         "INSERT INTO datasets
@@ -168,6 +170,8 @@ struct Contents {
     class_counts: BTreeMap<String, u64>,
     columns: Vec<ColumnSummary>,
     missing_markers: Vec<String>,
+    #[serde(default)]
+    origin_columns: Vec<String>,
 }
 
 impl TryFrom<DatasetRow> for DatasetRecord {
@@ -187,6 +191,7 @@ impl TryFrom<DatasetRow> for DatasetRecord {
             class_counts: contents.class_counts,
             columns: contents.columns,
             missing_markers: contents.missing_markers,
+            origin_columns: contents.origin_columns,
             name: row.name,
             sha256: row.sha256,
         })

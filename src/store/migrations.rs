@@ -10,13 +10,16 @@ use super::engine::address;
 use super::{Result, StoreError};
 
 /// Each file once, in order; forward only.
-const FILES: [(i64, &str, &str); 6] = [
+const FILES: [(i64, &str, &str); 9] = [
     (1, "datasets", include_str!("../../migrations/0001_datasets.sql")),
     (2, "jobs", include_str!("../../migrations/0002_jobs.sql")),
     (3, "models", include_str!("../../migrations/0003_models.sql")),
     (4, "api keys", include_str!("../../migrations/0004_api_keys.sql")),
     (5, "idempotency", include_str!("../../migrations/0005_idempotency.sql")),
     (6, "checkpoints", include_str!("../../migrations/0006_checkpoints.sql")),
+    (7, "job types", include_str!("../../migrations/0007_job_types.sql")),
+    (8, "diagnoses", include_str!("../../migrations/0008_diagnoses.sql")),
+    (9, "model thresholds", include_str!("../../migrations/0009_model_thresholds.sql")),
 ];
 
 /// Applies what is missing, one process at a time: PostgreSQL holds an advisory lock meanwhile, for SQLite a file

@@ -18,15 +18,19 @@ mod models;
 mod page;
 mod row;
 mod sweep;
+mod thresholds;
 
-pub use blobs::{BlobParts, BlobStore, StagedBlob};
+pub use blobs::{BlobParts, BlobStore, KeptBlob, Scratch, StagedBlob};
 pub use datasets::{DatasetFilter, DeleteDataset};
 pub use error::StoreError;
 pub use idempotency::{Begin, IdempotentAnswer, StoredAnswer};
-pub use jobs::{Beat, Enqueue, EventKind, Finish, Heartbeat, JobEvent, JobFilter, NewJob, News, QueueStats, Written};
+pub use jobs::{
+    Beat, Enqueue, EventKind, Finish, Heartbeat, JobEvent, JobFilter, NewJob, NewResults, News, QueueStats, Written,
+};
 pub use models::{ModelFilter, NewModel};
 pub use page::Page;
 pub use sweep::{Retention, Swept};
+pub use thresholds::{MAX_THRESHOLD_CHANGES, NewThreshold, SetThreshold};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::{Page, Result, Store, StoreError};
 use crate::clock::Timestamp;
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
-use crate::ml::metrics::Report;
+use crate::ml::metrics::{Report, ThresholdBasis};
 use crate::records::{DatasetId, JobId, ModelFeature, ModelId, ModelRecord, TrainingSummary, Verdict};
 
 const TABLE: &str = "models";
@@ -31,6 +31,9 @@ pub struct NewModel {
     pub classes: ClassNames,
     pub threshold_rule: ThresholdRule,
     pub threshold: f64,
+    pub threshold_basis: Option<ThresholdBasis>,
+    /// Of a blob that is stored, too.
+    pub dossier_sha256: Option<String>,
     pub features: Vec<ModelFeature>,
     pub training: TrainingSummary,
     pub verdict: Verdict,
@@ -41,7 +44,7 @@ impl Store {
     pub async fn model(&self, id: ModelId) -> Result<Option<ModelRecord>> {
         let row: Option<ModelRow> = sqlx::query_as(
             "SELECT id, name, version, created_at, job_id, dataset_id, sha256, size_bytes, threshold, verdict,
-                    details, report
+                    details, report, dossier_sha256
              FROM models WHERE id = $1",
         )
         .bind(id.to_string())
@@ -56,7 +59,7 @@ impl Store {
         let dataset_id = filter.dataset_id.map(|id| id.to_string());
         let rows: Vec<ModelRow> = sqlx::query_as(
             "SELECT id, name, version, created_at, job_id, dataset_id, sha256, size_bytes, threshold, verdict,
-                    details, report
+                    details, report, dossier_sha256
              FROM models
              WHERE ($1 IS NULL OR name = $2) AND ($3 IS NULL OR job_id = $4) AND ($5 IS NULL OR dataset_id = $6)
                AND ($7 IS NULL OR id < $8)
@@ -119,6 +122,8 @@ pub(super) async fn insert(
         classes: model.classes,
         threshold_rule: model.threshold_rule,
         threshold: model.threshold,
+        threshold_basis: model.threshold_basis,
+        dossier_sha256: model.dossier_sha256,
         features: model.features,
         training: model.training,
         verdict: model.verdict,
@@ -129,17 +134,12 @@ pub(super) async fn insert(
 }
 
 async fn insert_row(transaction: &mut Transaction<'static, Any>, model: &ModelRecord) -> Result<()> {
-    let details = Details {
-        classes: model.classes.clone(),
-        threshold_rule: model.threshold_rule.clone(),
-        features: model.features.clone(),
-        training: model.training.clone(),
-    };
+    let details = Details::of(model);
     sqlx::query(
         "INSERT INTO models
              (id, name, version, created_at, job_id, dataset_id, sha256, size_bytes, threshold, verdict, details,
-              report)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+              report, dossier_sha256)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(model.id.to_string())
     .bind(model.name.clone())
@@ -153,13 +153,14 @@ async fn insert_row(transaction: &mut Transaction<'static, Any>, model: &ModelRe
     .bind(model.verdict.as_str())
     .bind(to_json(TABLE, model.id, &details)?)
     .bind(to_json(TABLE, model.id, &model.report)?)
+    .bind(model.dossier_sha256.clone())
     .execute(&mut **transaction)
     .await?;
     Ok(())
 }
 
 columns! {
-    struct ModelRow {
+    pub(super) struct ModelRow {
         id: String,
         name: String,
         version: i64,
@@ -172,16 +173,31 @@ columns! {
         verdict: String,
         details: String,
         report: String,
+        dossier_sha256: Option<String>,
     }
 }
 
 /// The `details` column.
 #[derive(Serialize, Deserialize)]
-struct Details {
+pub(super) struct Details {
     classes: ClassNames,
     threshold_rule: ThresholdRule,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold_basis: Option<ThresholdBasis>,
     features: Vec<ModelFeature>,
     training: TrainingSummary,
+}
+
+impl Details {
+    pub(super) fn of(model: &ModelRecord) -> Self {
+        Self {
+            classes: model.classes.clone(),
+            threshold_rule: model.threshold_rule.clone(),
+            threshold_basis: model.threshold_basis.clone(),
+            features: model.features.clone(),
+            training: model.training.clone(),
+        }
+    }
 }
 
 impl TryFrom<ModelRow> for ModelRecord {
@@ -200,6 +216,8 @@ impl TryFrom<ModelRow> for ModelRecord {
             classes: details.classes,
             threshold_rule: details.threshold_rule,
             threshold: row.threshold,
+            threshold_basis: details.threshold_basis,
+            dossier_sha256: row.dossier_sha256,
             features: details.features,
             training: details.training,
             verdict: place.word("verdict", &row.verdict)?,

@@ -20,8 +20,8 @@ pub struct Retention {
     pub idempotency_seconds: f64,
     /// Uploads that were never finished.
     pub staging_seconds: f64,
-    /// Blobs that no dataset, no model and no unfinished job names, since they were last written. Longer than the longest time between
-    /// the end of an upload and its record.
+    /// Blobs that no dataset, no model and no job names, since they were last written. Longer than the longest time
+    /// between the end of an upload and its record.
     pub blob_seconds: f64,
 }
 
@@ -134,11 +134,16 @@ const SWEEP_EVENTS: &str = "DELETE FROM job_events WHERE job_id IN
 
 const NAMED: &str =
     "SELECT (SELECT COUNT(*) FROM datasets WHERE sha256 = $1) + (SELECT COUNT(*) FROM models WHERE sha256 = $2)
-          + (SELECT COUNT(*) FROM jobs WHERE checkpoint_sha256 = $3)";
+          + (SELECT COUNT(*) FROM jobs WHERE checkpoint_sha256 = $3)
+          + (SELECT COUNT(*) FROM jobs WHERE result_sha256 = $4)
+          + (SELECT COUNT(*) FROM models WHERE dossier_sha256 = $5)";
 
 /// How many rows name a blob.
 async fn count_names(executor: impl sqlx::Executor<'_, Database = Any>, sha256: &str) -> Result<i64> {
-    let names = sqlx::query_as(NAMED).bind(sha256.to_owned()).bind(sha256.to_owned()).bind(sha256.to_owned());
+    let mut names = sqlx::query_as(NAMED);
+    for _ in 0..5 {
+        names = names.bind(sha256.to_owned());
+    }
     let (count,): (i64,) = names.fetch_one(executor).await?;
     Ok(count)
 }

@@ -85,7 +85,9 @@ async fn an_ended_job_has_none(engine: Engine) {
         let sha256 = stored(&test, "of a job that ends").await;
         test.store.keep_checkpoint(&lease, &sha256, 1).await.unwrap();
         match end {
-            JobStatus::Succeeded => drop(test.store.finish(&lease, test.new_model("m").await, &[]).await.unwrap()),
+            JobStatus::Succeeded => {
+                drop(test.store.finish(&lease, test.new_model("m").await.into(), &[]).await.unwrap())
+            }
             JobStatus::Failed => drop(test.store.fail(&lease, &failure, &[]).await.unwrap()),
             _ => drop(test.store.cancelled(&lease, &[]).await.unwrap()),
         }

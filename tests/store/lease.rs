@@ -106,7 +106,7 @@ async fn an_old_token_writes_nothing(engine: Engine) {
     let beat = Beat { progress: 0.9, news: vec![News::Epoch(Box::new(epoch(1)))], timings: vec![] };
     assert_eq!(test.store.heartbeat(&old, LEASE, &beat).await.unwrap(), Heartbeat::Lost);
     let model = test.new_model("late").await;
-    assert_eq!(test.store.finish(&old, model, &[]).await.unwrap(), Finish::LostLease);
+    assert_eq!(test.store.finish(&old, model.into(), &[]).await.unwrap(), Finish::LostLease);
     assert_eq!(test.store.fail(&old, &failure(), &[]).await.unwrap(), Written::LostLease);
     assert_eq!(test.store.cancelled(&old, &[]).await.unwrap(), Written::LostLease);
     assert_eq!(test.store.give_back(&old).await.unwrap(), Written::LostLease);
@@ -122,17 +122,18 @@ async fn a_finished_job_has_its_model_and_a_cancelled_one_has_none(engine: Engin
     let (job, lease) = test.running().await;
     let timings = [PhaseSeconds { phase: Phase::Storing, seconds: 0.5 }];
     let model = test.new_model("fraud").await;
-    let Finish::Succeeded(record) = test.store.finish(&lease, model, &timings).await.unwrap() else { panic!() };
+    let finish = test.store.finish(&lease, model.into(), &timings).await.unwrap();
+    let record = test.model_of(finish).await;
     let ended = test.job(job.id).await;
     assert_eq!((ended.status, ended.model_id, ended.progress), (JobStatus::Succeeded, Some(record.id), 1.0));
     assert_eq!(ended.timings, timings);
-    assert_eq!(test.store.model(record.id).await.unwrap(), Some(*record));
+    assert_eq!((record.name.as_str(), record.job_id), ("fraud", job.id));
     let (other, lease) = test.running().await;
     test.store.request_cancel(other.id).await.unwrap();
     let beat = test.store.heartbeat(&lease, LEASE, &Beat::default()).await.unwrap();
     assert!(matches!(beat, Heartbeat::Held { cancel_requested: true, .. }));
     let model = test.new_model("fraud").await;
-    assert_eq!(test.store.finish(&lease, model, &[]).await.unwrap(), Finish::Cancelled);
+    assert_eq!(test.store.finish(&lease, model.into(), &[]).await.unwrap(), Finish::Cancelled);
     assert_eq!(test.job(other.id).await.status, JobStatus::Cancelled);
     assert_eq!(test.store.models(&ModelFilter::default(), &Page::first(10)).await.unwrap().len(), 1);
 }
@@ -140,7 +141,7 @@ async fn a_finished_job_has_its_model_and_a_cancelled_one_has_none(engine: Engin
 async fn a_model_needs_its_artifact(engine: Engine) {
     let test = TestStore::new(engine).await;
     let (job, lease) = test.running().await;
-    let refused = test.store.finish(&lease, new_model("ghost", &"0".repeat(64)), &[]).await;
+    let refused = test.store.finish(&lease, new_model("ghost", &"0".repeat(64)).into(), &[]).await;
     assert!(matches!(refused, Err(StoreError::BlobMissing { .. })), "{refused:?}");
     assert_eq!(test.job(job.id).await.status, JobStatus::Running);
 }
@@ -286,7 +287,7 @@ async fn take(test: &TestStore, id: evenkeel::records::JobId, lease: Option<Leas
         }
         (Step::Finish, Some(lease)) => {
             let model = test.new_model("any").await;
-            test.store.finish(&lease, model, &[]).await.unwrap();
+            test.store.finish(&lease, model.into(), &[]).await.unwrap();
         }
         (Step::Fail, Some(lease)) => {
             test.store.fail(&lease, &failure(), &[]).await.unwrap();

@@ -57,11 +57,18 @@ async fn rows_of_every_version_survive(engine: Engine) {
     for name in file_names("tests/data/migrations") {
         assert!(file_names("migrations").contains(&name), "{name} belongs to no migration");
     }
-    let (count,): (i64,) = {
-        let mut connection = connect(&test).await;
-        sqlx::query_as("SELECT COUNT(*) FROM datasets").fetch_one(&mut connection).await.unwrap()
-    };
-    assert_eq!(count, 1, "the dataset put in before the second migration");
+    for (table, rows) in [("datasets", 1), ("jobs", 3), ("job_epochs", 2), ("job_events", 3), ("models", 1)] {
+        assert_eq!(count(&test, table).await, rows, "{table}");
+    }
+    let deletion = "DELETE FROM jobs WHERE id = '0190a0a0-0000-7000-8000-000000000008'";
+    execute(&test, deletion).await.unwrap();
+    assert_eq!((count(&test, "job_epochs").await, count(&test, "job_events").await), (1, 1), "children go with a job");
+}
+
+async fn count(test: &TestStore, table: &str) -> i64 {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    let (count,): (i64,) = sqlx::query_as(sql).fetch_one(&mut connect(test).await).await.unwrap();
+    count
 }
 
 /// The constraints tie the status of a job to its columns.
@@ -84,6 +91,10 @@ async fn impossible_rows_are_refused(engine: Engine) {
         "checkpoint_sha256 = 'short', checkpoint_epochs = 1, checkpoint_at = 1",
         "checkpoint_epochs = 1",
         "checkpoint_at = 1",
+        "job_type = 'guess'",
+        "result_dataset_id = 'x'",
+        "result_details = '{}'",
+        "result_sha256 = 'short', result_details = '{}'",
     ] {
         let refused = execute(&test, &format!("UPDATE jobs SET {change}")).await;
         assert!(refused.is_err(), "{change}");

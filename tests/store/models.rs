@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use evenkeel::records::{ModelId, ModelRecord};
-use evenkeel::store::{Finish, ModelFilter, Page};
+use evenkeel::store::{ModelFilter, Page};
 use futures::future::join_all;
 
 use crate::support::{Engine, LEASE, TestStore, on_both_engines};
@@ -12,10 +12,8 @@ on_both_engines!(versions_are_never_given_twice, lists_filter, versions_are_dist
 
 async fn trained(test: &TestStore, name: &str) -> ModelRecord {
     let (_, lease) = test.running().await;
-    match test.store.finish(&lease, test.new_model(name).await, &[]).await.unwrap() {
-        Finish::Succeeded(model) => *model,
-        other => panic!("{other:?}"),
-    }
+    let finish = test.store.finish(&lease, test.new_model(name).await.into(), &[]).await.unwrap();
+    test.model_of(finish).await
 }
 
 async fn versions_are_never_given_twice(engine: Engine) {
@@ -58,15 +56,11 @@ async fn versions_are_distinct_under_concurrency(engine: Engine) {
     let finishes = leases.into_iter().map(|lease| {
         let (store, mut model) = (test.store.clone(), model.clone());
         model.id = ModelId::new();
-        tokio::spawn(async move { store.finish(&lease, model, &[]).await.unwrap() })
+        tokio::spawn(async move { store.finish(&lease, model.into(), &[]).await.unwrap() })
     });
-    let versions: BTreeSet<u32> = join_all(finishes)
-        .await
-        .into_iter()
-        .map(|finish| match finish.unwrap() {
-            Finish::Succeeded(model) => model.version,
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let mut versions = BTreeSet::new();
+    for finish in join_all(finishes).await {
+        versions.insert(test.model_of(finish.unwrap()).await.version);
+    }
     assert_eq!(versions, (1..=JOBS).collect());
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use evenkeel::clock::{ManualClock, Timestamp};
-use evenkeel::records::{DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, JobType, Lease, ModelId};
-use evenkeel::store::{Enqueue, NewJob, NewModel, Store, StoreConfig};
+use evenkeel::records::{DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, Lease, ModelId, ModelRecord};
+use evenkeel::store::{Enqueue, Finish, NewJob, NewModel, Store, StoreConfig};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
@@ -82,6 +82,13 @@ impl TestStore {
         self.store.job(id).await.unwrap().expect("the job is there")
     }
 
+    /// The model of a job that has just been finished.
+    pub async fn model_of(&self, finish: Finish) -> ModelRecord {
+        let Finish::Succeeded(job) = finish else { panic!("not finished: {finish:?}") };
+        let id = job.model_id.expect("the job made a model");
+        self.store.model(id).await.unwrap().expect("the model is there")
+    }
+
     /// A model whose artifact is stored.
     pub async fn new_model(&self, name: &str) -> NewModel {
         let sha256 = self.store.blobs().put(Bytes::from(format!("artifact of {name}"))).await.unwrap();
@@ -140,11 +147,12 @@ pub fn dataset_record(sha256: &str, created_at: Timestamp) -> DatasetRecord {
         class_counts: [("a".to_owned(), 1), ("b".to_owned(), 1)].into(),
         columns: serde_json::from_value(columns).unwrap(),
         missing_markers: vec!["?".into(), "NA".into()],
+        origin_columns: vec![],
     }
 }
 
 pub fn new_job(dataset_id: DatasetId, priority: i32) -> NewJob {
-    NewJob { id: JobId::new(), job_type: JobType::Train, dataset_id, config: job_config(priority), max_attempts: 3 }
+    NewJob { id: JobId::new(), dataset_id, retry_of: None, config: job_config(priority), max_attempts: 3 }
 }
 
 pub fn job_config(priority: i32) -> JobConfig {
@@ -195,6 +203,8 @@ pub fn new_model(name: &str, sha256: &str) -> NewModel {
         classes: serde_json::from_value(json!({ "positive": "a", "negative": "b" })).unwrap(),
         threshold_rule: serde_json::from_value(json!({ "rule": "max_mcc" })).unwrap(),
         threshold: 0.1 + 0.2,
+        threshold_basis: None,
+        dossier_sha256: None,
         features: vec![],
         training: serde_json::from_value(training).unwrap(),
         verdict: serde_json::from_value(json!("no_skill")).unwrap(),

@@ -1,7 +1,7 @@
 //! Retention: what is old goes, what is named stays.
 
 use bytes::Bytes;
-use evenkeel::store::{Begin, DeleteDataset, Finish, IdempotentAnswer, Retention, StagedBlob, StoreError, Swept};
+use evenkeel::store::{Begin, DeleteDataset, IdempotentAnswer, Retention, StagedBlob, StoreError, Swept};
 use futures::stream;
 
 use crate::support::{Engine, LEASE, TestStore, dataset_record, new_job, on_both_engines};
@@ -28,9 +28,8 @@ async fn jobs_and_their_events_go_when_they_are_old(engine: Engine) {
     test.store.request_cancel(cancelled.id).await.unwrap();
     let succeeded = test.enqueue(dataset.id).await;
     let (_, lease) = test.store.claim(LEASE).await.unwrap().unwrap();
-    let Finish::Succeeded(model) = test.store.finish(&lease, test.new_model("m").await, &[]).await.unwrap() else {
-        panic!()
-    };
+    let finish = test.store.finish(&lease, test.new_model("m").await.into(), &[]).await.unwrap();
+    let model = test.model_of(finish).await;
     test.clock.advance(6.0 * DAY);
     let swept = sweep(&test).await;
     assert_eq!((swept.jobs, swept.events), (0, 0));

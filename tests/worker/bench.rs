@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use evenkeel::jobs::{self, Ended, Engine, Produced, Work, WorkerConfig};
+use evenkeel::jobs::{self, Ended, Engine, Produced, ProducedModel, Work, WorkerConfig};
 use evenkeel::ml::observe::{Stop, TrainObserver};
 use evenkeel::records::{JobId, JobRecord, JobStatus, ModelRecord};
 use evenkeel::store::{ModelFilter, Page};
@@ -41,8 +41,10 @@ where
 /// What an engine hands over at the end of a job.
 pub fn produced(artifact: &str) -> Produced {
     let model = new_model("any", "");
-    Produced {
+    Produced::from(ProducedModel {
         artifact: artifact.as_bytes().to_vec(),
+        dossier: None,
+        threshold_basis: None,
         classes: model.classes,
         threshold_rule: model.threshold_rule,
         threshold: model.threshold,
@@ -51,7 +53,7 @@ pub fn produced(artifact: &str) -> Produced {
         examples_seen: 100,
         verdict: model.verdict,
         report: model.report,
-    }
+    })
 }
 
 /// Takes one small step after another until the observer ends it.

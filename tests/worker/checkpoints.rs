@@ -6,10 +6,11 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use evenkeel::jobs::{self, TrainEngine, WorkerConfig};
+use evenkeel::jobs::{self, EngineLimits, Engines, WorkerConfig};
 use evenkeel::ml::config::{ConfigLimits, ObjectReader, TrainConfig};
 use evenkeel::ml::nn::CheckpointError;
 use evenkeel::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
@@ -17,7 +18,7 @@ use evenkeel::ml::table::{
     DEFAULT_MISSING, MemorySource, ReadOptions, TableFormat, TableLimits, profile, target_classes,
 };
 use evenkeel::records::JobStatus::{Queued, Running, Succeeded};
-use evenkeel::records::{DatasetId, DatasetRecord, JobConfig, JobId, JobRecord};
+use evenkeel::records::{DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, TrainJob, TypedConfig};
 use evenkeel::store::NewJob;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -30,6 +31,7 @@ on_both_engines!(
     a_lost_worker_costs_the_steps_since_the_checkpoint_and_no_bit,
     a_damaged_checkpoint_costs_the_steps_and_no_bit,
     checkpoints_can_be_turned_off,
+    beside_other_jobs_a_job_leaves_the_same_bits,
 );
 
 const HABERMAN: &[u8] = include_bytes!("../data/datasets/haberman.csv");
@@ -59,6 +61,7 @@ async fn dataset(test: &TestStore) -> DatasetRecord {
         class_counts,
         columns: profile.columns,
         missing_markers: missing_markers.clone(),
+        origin_columns: vec![],
     };
     test.store.insert_dataset(&dataset, None).await.unwrap();
     dataset
@@ -76,7 +79,8 @@ async fn enqueue(test: &TestStore, dataset: &DatasetRecord) -> JobId {
     let train = TrainConfig::check(&mut reader, &dataset.facts(), &ConfigLimits::STANDARD, &mut errors);
     reader.finish(&mut errors);
     assert_eq!(errors, []);
-    let config = JobConfig { model_name: "survival".to_owned(), priority: 0, max_seconds: 1e6, train };
+    let typed = TypedConfig::Train(Box::new(TrainJob { model_name: "survival".to_owned(), train }));
+    let config = JobConfig { priority: 0, max_seconds: 1e6, typed };
     enqueued(test.store.enqueue(&NewJob { config, ..new_job(dataset.id, 0) }, None).await.unwrap()).id
 }
 
@@ -137,7 +141,8 @@ impl TrainObserver for Watched<'_> {
 fn training(middle: Middle) -> (Arc<dyn jobs::Engine>, UnboundedReceiver<(u32, usize)>) {
     let (tell, told) = unbounded_channel();
     let runs = std::sync::atomic::AtomicU32::new(0);
-    let engine = TrainEngine { table_limits: TableLimits::STANDARD, memory_bytes: 1 << 30 };
+    let limits = EngineLimits { tables: TableLimits::STANDARD, memory_bytes: 1 << 30 };
+    let engine = Engines { limits };
     let engine = scripted(move |work, observer| {
         let attempt = 1 + runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let middle = if attempt == 1 { middle } else { Middle::Nothing };
@@ -145,6 +150,55 @@ fn training(middle: Middle) -> (Arc<dyn jobs::Engine>, UnboundedReceiver<(u32, u
         jobs::Engine::run(&engine, work, &mut watched)
     });
     (engine, told)
+}
+
+/// The real engine, in which so many runs wait for each other at an epoch past the middle: they do run side by side.
+fn meeting(runs: usize) -> Arc<dyn jobs::Engine> {
+    let engine = Engines { limits: EngineLimits { tables: TableLimits::STANDARD, memory_bytes: 1 << 30 } };
+    let arrived = AtomicUsize::new(0);
+    scripted(move |work, observer| {
+        jobs::Engine::run(&engine, work, &mut Meeting { inner: observer, arrived: &arrived, runs })
+    })
+}
+
+struct Meeting<'a> {
+    inner: &'a mut dyn TrainObserver,
+    arrived: &'a AtomicUsize,
+    runs: usize,
+}
+
+impl TrainObserver for Meeting<'_> {
+    fn phase(&mut self, phase: Phase) -> ControlFlow<Stop> {
+        self.inner.phase(phase)
+    }
+
+    fn step(&mut self, fraction: f64) -> ControlFlow<Stop> {
+        self.inner.step(fraction)
+    }
+
+    fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
+        if log.epoch == MIDDLE + 5 {
+            self.arrived.fetch_add(1, Ordering::SeqCst);
+            let deadline = std::time::Instant::now() + crate::bench::PATIENCE;
+            while self.arrived.load(Ordering::SeqCst) < self.runs {
+                assert!(std::time::Instant::now() < deadline, "the other run does not come");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        self.inner.epoch(log)
+    }
+
+    fn checkpoint(&mut self, epochs: usize, write: &mut WriteCheckpoint<'_>) {
+        self.inner.checkpoint(epochs, write);
+    }
+
+    fn earlier_checkpoint(&mut self) -> Option<Vec<u8>> {
+        self.inner.earlier_checkpoint()
+    }
+
+    fn resumed(&mut self, outcome: Result<(), CheckpointError>) {
+        self.inner.resumed(outcome);
+    }
 }
 
 /// Hears of epochs until this one of this run.
@@ -192,9 +246,9 @@ async fn assert_same(test: &TestStore, job: &JobRecord, other: JobId) {
     assert_eq!((&a.sha256, &a.report, a.threshold), (&b.sha256, &b.report, b.threshold));
     let examples = |model: &evenkeel::records::ModelRecord| (model.training.epochs_run, model.training.best_epoch);
     assert_eq!(examples(a), examples(b));
-    // The dataset and the one artifact that both models are; the last checkpoint goes right after the end.
+    // The dataset, the one artifact that both models are and their one dossier; the last checkpoint goes right after the end.
     let deadline = std::time::Instant::now() + crate::bench::PATIENCE;
-    while blob_count(test) != 2 {
+    while blob_count(test) != 3 {
         assert!(std::time::Instant::now() < deadline, "{} blobs", blob_count(test));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -262,6 +316,25 @@ async fn a_lost_worker_costs_the_steps_since_the_checkpoint_and_no_bit(engine: E
     let epochs = epochs_of(&mut told, 2);
     assert!(epochs[0] as u64 > second.epochs && epochs.last() == Some(&EPOCHS), "{epochs:?} after {second:?}");
     assert_same(&test, &job, other).await;
+}
+
+async fn beside_other_jobs_a_job_leaves_the_same_bits(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    let dataset = dataset(&test).await;
+    let alone = undisturbed(&test, &dataset).await;
+    // One was interrupted, two begin: all three train at the same time.
+    let interrupted = given_back(&test, &dataset, config()).await.id;
+    let jobs = [interrupted, enqueue(&test, &dataset).await, enqueue(&test, &dataset).await];
+    let worker = Worker::start(&test, meeting(3), WorkerConfig { workers: 3, ..config() });
+    for id in jobs {
+        assert_eq!(ended(&test, id).await.status, Succeeded);
+        assert_eq!(curves(&test, id).await, curves(&test, alone).await);
+    }
+    worker.stop().await;
+    let models = models(&test).await;
+    assert_eq!(models.len(), 4);
+    assert!(models.iter().all(|model| model.sha256 == models[0].sha256), "{models:#?}");
+    assert!(models.iter().all(|model| model.report == models[0].report));
 }
 
 async fn a_damaged_checkpoint_costs_the_steps_and_no_bit(engine: Engine) {

@@ -6,11 +6,13 @@
 
 mod place;
 mod read;
+mod scratch;
 mod stage;
 mod sweep;
 
 pub use read::BlobParts;
-pub use stage::StagedBlob;
+pub use scratch::Scratch;
+pub use stage::{KeptBlob, StagedBlob};
 pub use sweep::SweptBlobs;
 
 use std::path::{Path as FilePath, PathBuf};

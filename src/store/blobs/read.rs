@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,14 +11,13 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetResult, GetResultPayload, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::{BlobStore, StagedBlob, blob_path, unreadable};
 use crate::store::api_keys::to_hex;
 use crate::store::{Result, StoreError};
 
 /// What is read from a file at a time.
-const BLOCK: usize = 1 << 20;
+pub(super) const BLOCK: usize = 1 << 20;
 
 impl BlobStore {
     /// A whole blob in memory.
@@ -98,8 +96,8 @@ impl BlobStore {
         mut bytes: BoxStream<'static, object_store::Result<Bytes>>,
         sha256: Option<&str>,
     ) -> Result<File> {
-        let path = self.spool_dir.join(Uuid::now_v7().to_string());
-        let mut file = blocking(move || unnamed(path)).await?;
+        let scratch = self.scratch();
+        let mut file = blocking(move || scratch.file().map_err(StoreError::blobs)).await?;
         let mut hash = Sha256::new();
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk.map_err(StoreError::blobs)?;
@@ -175,14 +173,7 @@ fn verify(mut file: File, sha256: &str) -> Result<File> {
     Ok(file)
 }
 
-/// A new file whose name is gone, so that nothing is left of it whatever happens to this process.
-fn unnamed(path: PathBuf) -> Result<File> {
-    let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(StoreError::blobs)?;
-    std::fs::remove_file(&path).map_err(StoreError::blobs)?;
-    Ok(file)
-}
-
 /// Runs file work off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(StoreError::blobs)?
 }

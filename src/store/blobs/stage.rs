@@ -1,14 +1,17 @@
 //! Bytes on their way in.
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{Read, Seek};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload, WriteMultipart};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::read::{BLOCK, blocking};
 use super::{BlobStore, blob_path};
 use crate::store::api_keys::to_hex;
 use crate::store::{Result, StoreError};
@@ -25,6 +28,13 @@ pub struct StagedBlob {
     pub sha256: String,
     pub size_bytes: u64,
     pub(super) path: Path,
+}
+
+/// A blob that was just stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBlob {
+    pub sha256: String,
+    pub size_bytes: u64,
 }
 
 impl BlobStore {
@@ -65,6 +75,14 @@ impl BlobStore {
         self.store.delete(&staged.path).await.map_err(StoreError::blobs)
     }
 
+    /// Stores a file whole, from its start.
+    pub async fn put_file(&self, file: &File) -> Result<KeptBlob> {
+        let file = file.try_clone().map_err(StoreError::blobs)?;
+        let staged = self.stage(blocks(file), u64::MAX).await?;
+        let size_bytes = staged.size_bytes;
+        Ok(KeptBlob { sha256: self.keep(staged).await?, size_bytes })
+    }
+
     /// Stores bytes that are in memory and answers their key.
     pub async fn put(&self, bytes: Bytes) -> Result<String> {
         let path = Path::from_iter(["staging", Uuid::now_v7().to_string().as_str()]);
@@ -73,6 +91,22 @@ impl BlobStore {
         self.store.put(&path, PutPayload::from_bytes(bytes)).await.map_err(StoreError::blobs)?;
         self.keep(StagedBlob { sha256, size_bytes, path }).await
     }
+}
+
+/// The bytes of a file from its start, a block at a time, read off the async threads.
+fn blocks(file: File) -> impl Stream<Item = Result<Bytes>> + Send {
+    stream::try_unfold((file, true), |(mut file, is_first)| async move {
+        let (block, file) = blocking(move || {
+            if is_first {
+                file.rewind().map_err(StoreError::blobs)?;
+            }
+            let mut block = Vec::with_capacity(BLOCK);
+            (&mut file).take(BLOCK as u64).read_to_end(&mut block).map_err(StoreError::blobs)?;
+            Ok((block, file))
+        })
+        .await?;
+        Ok((!block.is_empty()).then(|| (Bytes::from(block), (file, false))))
+    })
 }
 
 async fn receive<S, E>(writer: &mut WriteMultipart, bytes: S, max_bytes: u64) -> Result<(String, u64)>

@@ -10,16 +10,18 @@ use crate::records::{Failure, JobId, JobRecord, JobStatus, Lease, Transition};
 use crate::store::row::{stored, to_json};
 use crate::store::{Result, Store, StoreError};
 
-const SELECT: &str = "SELECT id, job_type, status, phase, progress, attempt, max_attempts, created_at, available_at,
-        started_at, finished_at, cancel_requested_at, dataset_id, model_id, config, failure, timings, transitions,
-        last_event, lease_token, lease_expires_at, checkpoint_sha256, checkpoint_epochs, checkpoint_at
+const SELECT: &str = "SELECT id, status, phase, progress, attempt, max_attempts, created_at, available_at,
+        started_at, finished_at, cancel_requested_at, dataset_id, retry_of, model_id, result_dataset_id,
+        result_details, config, failure, timings, transitions, last_event, lease_token, lease_expires_at,
+        checkpoint_sha256, checkpoint_epochs, checkpoint_at
      FROM jobs WHERE id = $1 {for_update}";
 
 const UPDATE: &str = "UPDATE jobs
      SET status = $1, phase = $2, progress = $3, attempt = $4, available_at = $5, started_at = $6, finished_at = $7,
          cancel_requested_at = $8, model_id = $9, failure = $10, timings = $11, transitions = $12, last_event = $13,
-         lease_token = $14, lease_expires_at = $15, checkpoint_sha256 = $16, checkpoint_epochs = $17, checkpoint_at = $18
-     WHERE id = $19";
+         lease_token = $14, lease_expires_at = $15, checkpoint_sha256 = $16, checkpoint_epochs = $17,
+         checkpoint_at = $18, result_dataset_id = $19, result_sha256 = $20, result_details = $21
+     WHERE id = $22";
 
 /// A job and what its record does not show.
 pub(super) struct Held {
@@ -130,6 +132,7 @@ impl Held {
     async fn update(&self, transaction: &mut Transaction<'static, Any>) -> Result<()> {
         let job = &self.job;
         let failure = job.failure.as_ref().map(|failure| to_json("jobs", job.id, failure)).transpose()?;
+        let result = job.result.as_ref().map(|result| to_json("jobs", job.id, result)).transpose()?;
         let done = sqlx::query(UPDATE)
             .bind(job.status.as_str())
             .bind(job.phase.map(|phase| phase.as_str()))
@@ -149,6 +152,9 @@ impl Held {
             .bind(job.checkpoint.as_ref().map(|checkpoint| checkpoint.sha256.clone()))
             .bind(job.checkpoint.as_ref().map(|checkpoint| stored(checkpoint.epochs)))
             .bind(job.checkpoint.as_ref().map(|checkpoint| checkpoint.at.as_micros()))
+            .bind(job.result_dataset_id.map(|id| id.to_string()))
+            .bind(job.result.as_ref().map(|result| result.sha256.clone()))
+            .bind(result)
             .bind(job.id.to_string())
             .execute(&mut **transaction)
             .await?;
@@ -164,6 +170,9 @@ pub(super) fn status_event(job: &JobRecord) -> Value {
     let mut data = json!({ "status": job.status, "attempt": job.attempt });
     if let Some(model_id) = job.model_id {
         data["model_id"] = json!(model_id);
+    }
+    if let Some(dataset_id) = job.result_dataset_id {
+        data["result_dataset_id"] = json!(dataset_id);
     }
     if let Some(failure) = &job.failure {
         data["failure"] = json!(failure);

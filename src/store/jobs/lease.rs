@@ -3,15 +3,15 @@
 use serde_json::json;
 use sqlx::{Any, Transaction};
 
+use super::diagnosis::write_diagnosis;
 use super::held::Held;
 use super::queue::forget_epochs;
-use super::types::{Beat, EventKind, Finish, Heartbeat, News, Written};
+use super::types::{Beat, EventKind, Finish, Heartbeat, NewResults, News, Written};
 use crate::ml::observe::EpochLog;
 use crate::records::{Failure, JobCheckpoint, JobId, JobStatus, Lease, PhaseSeconds};
 use crate::store::alarm::Bell;
-use crate::store::models::{self, NewModel};
 use crate::store::row::{stored, to_json};
-use crate::store::{Result, Store};
+use crate::store::{Result, Store, datasets, models};
 
 /// The first wait before a job with I/O trouble is tried again; each further wait is four times as long.
 const RETRY_SECONDS: f64 = 5.0;
@@ -54,12 +54,12 @@ impl Store {
         Ok(Written::Done)
     }
 
-    /// Ends the job with a model: its version, its row and the job's status in one transaction. The artifact must
-    /// be stored. A job that was to be cancelled is cancelled instead.
+    /// Ends the job with what it leaves: the rows of it and the job's status in one transaction. The bytes must be
+    /// stored. A job that was to be cancelled is cancelled instead.
     ///
     /// # Errors
-    /// [`crate::store::StoreError::BlobMissing`] if the artifact is not there.
-    pub async fn finish(&self, lease: &Lease, model: NewModel, timings: &[PhaseSeconds]) -> Result<Finish> {
+    /// [`crate::store::StoreError::BlobMissing`] if bytes are not there.
+    pub async fn finish(&self, lease: &Lease, results: NewResults, timings: &[PhaseSeconds]) -> Result<Finish> {
         let mut transaction = self.write().await?;
         let Some(mut held) = Held::lock_leased(self, &mut transaction, lease).await? else {
             return Ok(Finish::LostLease);
@@ -71,15 +71,40 @@ impl Store {
             self.commit(transaction, &[Bell::Jobs]).await?;
             return Ok(Finish::Cancelled);
         }
-        self.hold_blob(&mut transaction, &model.sha256).await?;
-        let now = self.clock().now();
-        let record = models::insert(&mut transaction, model, held.job.id, held.job.dataset_id, now).await?;
-        held.job.model_id = Some(record.id);
+        self.leave(&mut transaction, &mut held, results).await?;
         held.advance(1.0);
         held.become_status(JobStatus::Succeeded)?;
-        held.save(&mut transaction).await?;
+        let job = held.save(&mut transaction).await?;
         self.commit(transaction, &[Bell::Jobs]).await?;
-        Ok(Finish::Succeeded(Box::new(record)))
+        Ok(Finish::Succeeded(Box::new(job)))
+    }
+
+    /// Writes the rows of what a job leaves and names them on the job.
+    async fn leave(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        held: &mut Held,
+        results: NewResults,
+    ) -> Result<()> {
+        let NewResults { model, dataset, result } = results;
+        if let Some(model) = model {
+            for sha256 in std::iter::once(&model.sha256).chain(&model.dossier_sha256) {
+                self.hold_blob(transaction, sha256).await?;
+            }
+            let now = self.clock().now();
+            let record = models::insert(transaction, model, held.job.id, held.job.dataset_id, now).await?;
+            held.job.model_id = Some(record.id);
+        }
+        if let Some(dataset) = dataset {
+            self.hold_blob(transaction, &dataset.sha256).await?;
+            datasets::insert(transaction, &dataset).await?;
+            held.job.result_dataset_id = Some(dataset.id);
+        }
+        if let Some(result) = result {
+            self.hold_blob(transaction, &result.sha256).await?;
+            held.job.result = Some(result);
+        }
+        Ok(())
     }
 
     /// Ends the job with a failure, for good.
@@ -145,6 +170,7 @@ impl Store {
                 held.job.checkpoint = None;
                 forget_epochs(transaction, held.job.id, 0).await?;
             }
+            News::Diagnosis(diagnosis) => write_diagnosis(transaction, held.job.id, diagnosis).await?,
             News::Epoch(log) => {
                 if insert_epoch(transaction, held.job.id, log).await? {
                     held.tell(EventKind::Epoch, json!(log));

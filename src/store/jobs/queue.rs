@@ -180,7 +180,6 @@ impl NewJob {
     pub fn queued(&self, now: Timestamp) -> JobRecord {
         JobRecord {
             id: self.id,
-            job_type: self.job_type,
             status: JobStatus::Queued,
             phase: None,
             progress: 0.0,
@@ -190,7 +189,10 @@ impl NewJob {
             started_at: None,
             finished_at: None,
             dataset_id: self.dataset_id,
+            retry_of: self.retry_of,
             model_id: None,
+            result_dataset_id: None,
+            result: None,
             config: self.config.clone(),
             failure: None,
             timings: Vec::new(),
@@ -204,11 +206,11 @@ async fn insert(transaction: &mut Transaction<'static, Any>, job: &JobRecord) ->
     sqlx::query(
         "INSERT INTO jobs
              (id, job_type, status, progress, attempt, max_attempts, priority, created_at, available_at, dataset_id,
-              config, timings, transitions, last_event)
-         VALUES ($1, $2, $3, 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, 1)",
+              config, timings, transitions, retry_of, last_event)
+         VALUES ($1, $2, $3, 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1)",
     )
     .bind(job.id.to_string())
-    .bind(job.job_type.as_str())
+    .bind(job.job_type().as_str())
     .bind(job.status.as_str())
     .bind(i64::from(job.max_attempts))
     .bind(i64::from(job.config.priority))
@@ -218,6 +220,7 @@ async fn insert(transaction: &mut Transaction<'static, Any>, job: &JobRecord) ->
     .bind(to_json("jobs", job.id, &job.config)?)
     .bind(Value::Array(Vec::new()).to_string())
     .bind(to_json("jobs", job.id, &job.transitions)?)
+    .bind(job.retry_of.map(|id| id.to_string()))
     .execute(&mut **transaction)
     .await?;
     Ok(())

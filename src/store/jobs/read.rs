@@ -11,9 +11,10 @@ use crate::store::{Page, Result, Store};
 impl Store {
     pub async fn job(&self, id: JobId) -> Result<Option<JobRecord>> {
         let row: Option<JobRow> = sqlx::query_as(
-            "SELECT id, job_type, status, phase, progress, attempt, max_attempts, created_at, available_at, started_at,
-                    finished_at, cancel_requested_at, dataset_id, model_id, config, failure, timings, transitions,
-                    last_event, lease_token, lease_expires_at, checkpoint_sha256, checkpoint_epochs, checkpoint_at
+            "SELECT id, status, phase, progress, attempt, max_attempts, created_at, available_at, started_at,
+                    finished_at, cancel_requested_at, dataset_id, retry_of, model_id, result_dataset_id,
+                    result_details, config, failure, timings, transitions, last_event, lease_token, lease_expires_at,
+                    checkpoint_sha256, checkpoint_epochs, checkpoint_at
              FROM jobs WHERE id = $1",
         )
         .bind(id.to_string())
@@ -28,9 +29,10 @@ impl Store {
         let dataset_id = filter.dataset_id.map(|id| id.to_string());
         let job_type = filter.job_type.map(|job_type| job_type.as_str());
         let rows: Vec<JobRow> = sqlx::query_as(
-            "SELECT id, job_type, status, phase, progress, attempt, max_attempts, created_at, available_at, started_at,
-                    finished_at, cancel_requested_at, dataset_id, model_id, config, failure, timings, transitions,
-                    last_event, lease_token, lease_expires_at, checkpoint_sha256, checkpoint_epochs, checkpoint_at
+            "SELECT id, status, phase, progress, attempt, max_attempts, created_at, available_at, started_at,
+                    finished_at, cancel_requested_at, dataset_id, retry_of, model_id, result_dataset_id,
+                    result_details, config, failure, timings, transitions, last_event, lease_token, lease_expires_at,
+                    checkpoint_sha256, checkpoint_epochs, checkpoint_at
              FROM jobs
              WHERE ($1 IS NULL OR status = $2) AND ($3 IS NULL OR dataset_id = $4) AND ($5 IS NULL OR job_type = $6)
                AND ($7 IS NULL OR id < $8)

@@ -8,7 +8,6 @@ use crate::store::{Result, StoreError};
 columns! {
     pub(super) struct JobRow {
         pub(super) id: String,
-        job_type: String,
         status: String,
         phase: Option<String>,
         progress: f64,
@@ -20,7 +19,10 @@ columns! {
         finished_at: Option<i64>,
         pub(super) cancel_requested_at: Option<i64>,
         dataset_id: String,
+        retry_of: Option<String>,
         model_id: Option<String>,
+        result_dataset_id: Option<String>,
+        result_details: Option<String>,
         config: String,
         failure: Option<String>,
         timings: String,
@@ -67,7 +69,6 @@ impl TryFrom<JobRow> for JobRecord {
         let place = row.place();
         Ok(JobRecord {
             id: place.parse("id", &row.id)?,
-            job_type: place.word("job_type", &row.job_type)?,
             status: place.word("status", &row.status)?,
             phase: row.phase.as_deref().map(|phase| place.word("phase", phase)).transpose()?,
             progress: row.progress,
@@ -77,7 +78,14 @@ impl TryFrom<JobRow> for JobRecord {
             started_at: row.started_at.map(Timestamp::from_micros),
             finished_at: row.finished_at.map(Timestamp::from_micros),
             dataset_id: place.parse("dataset_id", &row.dataset_id)?,
+            retry_of: row.retry_of.as_deref().map(|id| place.parse("retry_of", id)).transpose()?,
             model_id: row.model_id.as_deref().map(|id| place.parse("model_id", id)).transpose()?,
+            result_dataset_id: row
+                .result_dataset_id
+                .as_deref()
+                .map(|id| place.parse("result_dataset_id", id))
+                .transpose()?,
+            result: row.result_details.as_deref().map(|result| place.json("result_details", result)).transpose()?,
             config: place.json("config", &row.config)?,
             failure: row.failure.as_deref().map(|failure| place.json("failure", failure)).transpose()?,
             timings: place.json("timings", &row.timings)?,

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::clock::Timestamp;
+use crate::ml::diagnose::Diagnosis;
 use crate::ml::observe::{EpochLog, Phase};
-use crate::records::{DatasetId, JobConfig, JobId, JobRecord, JobStatus, JobType, Lease, ModelRecord, PhaseSeconds};
+use crate::records::{
+    DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, JobResult, JobStatus, JobType, Lease, PhaseSeconds,
+};
+use crate::store::NewModel;
 
 /// A job to be put in the queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
     pub id: JobId,
-    pub job_type: JobType,
     pub dataset_id: DatasetId,
+    /// The job that this one tries again with another configuration.
+    pub retry_of: Option<JobId>,
     pub config: JobConfig,
     pub max_attempts: u32,
 }
@@ -52,6 +57,8 @@ pub struct Beat {
 pub enum News {
     Phase(Phase),
     Epoch(Box<EpochLog>),
+    /// What the run's diagnosis found.
+    Diagnosis(Box<Diagnosis>),
     /// The checkpoint was of no use: training began anew, and the curves with it.
     Anew,
 }
@@ -73,18 +80,32 @@ pub enum Written {
     LostLease,
 }
 
-/// What became of a finished training.
+/// What a job leaves, its bytes stored. A job that leaves nothing at all has not succeeded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewResults {
+    pub model: Option<NewModel>,
+    pub dataset: Option<DatasetRecord>,
+    pub result: Option<JobResult>,
+}
+
+impl From<NewModel> for NewResults {
+    fn from(model: NewModel) -> Self {
+        Self { model: Some(model), ..Self::default() }
+    }
+}
+
+/// What became of a job that was worked to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finish {
-    Succeeded(Box<ModelRecord>),
-    /// Somebody had asked to cancel the job before it was finished; there is no model.
+    Succeeded(Box<JobRecord>),
+    /// Somebody had asked to cancel the job before it was finished; nothing is left of it.
     Cancelled,
     LostLease,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// `{status, attempt, model_id, failure}`, the last two as far as there are any.
+    /// `{status, attempt, model_id, result_dataset_id, failure}`, the last three as far as there are any.
     Status,
     /// `{phase, attempt}`.
     Phase,
