@@ -12,10 +12,12 @@
 //! - [`jobs`]: doing work. The worker claims jobs under a lease and runs each on its own thread.
 //! - [`http`]: the outside world. Requests in, problems out; the only place that knows status codes.
 //! - [`cli`]: the subcommands.
+//! - [`draw`]: pictures as SVG; knows nothing of what they show.
 //! - [`clock`], [`telemetry`]: leaves.
 
 pub mod cli;
 pub mod clock;
+pub mod draw;
 pub mod http;
 pub mod jobs;
 pub mod ml;

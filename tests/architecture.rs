@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the top down. A folder may name itself and those after it.
 const LAYERS: [&str; 6] = ["cli", "http", "jobs", "store", "records", "ml"];
 /// Anyone may name these; they name none of the layers.
-const LEAVES: [&str; 2] = ["clock", "telemetry"];
+const LEAVES: [&str; 3] = ["clock", "draw", "telemetry"];
 /// What the science must not know: runtimes, networks, files, the environment, the time.
 const FORBIDDEN_IN_ML: [&str; 12] = [
     "tokio",

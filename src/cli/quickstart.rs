@@ -55,7 +55,9 @@ async fn walk(client: &Client, scratch: &Scratch) -> Result<(), CliError> {
     let model = client.get(&format!("/v1/models/{}", text(&job, "model_id"))).await?;
     let report = client.get(&format!("/v1/models/{}/report", text(&model, "id"))).await?;
     print_stages(&model);
+    let diagnosis = client.get(&format!("/v1/models/{}/diagnosis", text(&model, "id"))).await?;
     print_report(&model, &report);
+    print_diagnosis(&diagnosis);
     predict(client, &model).await?;
     print_next(scratch);
     Ok(())
@@ -168,12 +170,25 @@ fn print_report(model: &Value, report: &Value) {
     );
 }
 
+/// What deserves a look, and what simple models reach.
+fn print_diagnosis(diagnosis: &Value) {
+    let members = |name: &str| diagnosis[name].as_array().cloned().unwrap_or_default();
+    let passed = members("checks").iter().filter(|check| check["passed"] == true).count();
+    println!("5. Diagnosis: {passed} of {} checks passed.", members("checks").len());
+    for finding in members("findings") {
+        println!("   {:<7} {}: {}", text(&finding, "severity"), text(&finding, "code"), text(&finding, "title"));
+    }
+    let baselines = members("baselines");
+    let reached = baselines.iter().map(|b| format!("{} {}", text(b, "name"), number(&b["average_precision"])));
+    println!("   Average precision of simple models: {}.\n", reached.collect::<Vec<_>>().join(", "));
+}
+
 /// Asks for one row of each class, as another service would.
 async fn predict(client: &Client, model: &Value) -> Result<(), CliError> {
     let chosen: Vec<Value> = ["1", "0"].into_iter().filter_map(first_row_of).collect();
     let path = format!("/v1/models/{}/predict", text(model, "id"));
     let answer = client.answer(client.http.post(client.url(&path)).json(&json!({ "rows": chosen }))).await?;
-    println!("5. Predicting {} rows:", chosen.len());
+    println!("6. Predicting {} rows:", chosen.len());
     for (row, prediction) in chosen.iter().zip(answer["predictions"].as_array().into_iter().flatten()) {
         println!(
             "   truly {:<3} predicted {:<3} probability of {} is {}",

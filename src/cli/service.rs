@@ -344,7 +344,8 @@ pub(super) async fn migrate(args: StoreArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The pool for numeric work steps back behind serving, as the jobs' own threads do.
+/// The pool for numeric work steps back behind serving, though not as far as the jobs' own threads do: uploads wait
+/// for it.
 fn start_thread_pool(threads: usize) -> Result<(), CliError> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -1,6 +1,7 @@
 //! `evenkeel train`: the same work as a `train` job, on a file, without a server.
 //!
-//! The directory gets the artifact, `report.json` and `job.json`, the latter two as the API shows them.
+//! The directory gets the artifact, `report.json`, `diagnosis.json` and `job.json`, all but the first as the API shows
+//! them. A run that leaves no model leaves `diagnosis.json` where there is something to tell.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -12,13 +13,15 @@ use serde_json::Value;
 use super::CliError;
 use super::files::{self, DataFile};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::http::job_document;
-use crate::jobs::{Ended, TrainEngine};
+use crate::http::{diagnosis_document, job_document};
+use crate::jobs::{self, Ended, EngineLimits};
 use crate::ml::config::{ConfigLimits, ObjectReader, TrainConfig};
+use crate::ml::diagnose::{Diagnosis, Severity};
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver};
 use crate::ml::table::{Profile, target_classes};
 use crate::records::{
-    DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, JobStatus, JobType, PhaseSeconds, Transition,
+    DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, JobStatus, PhaseSeconds, TrainJob, Transition, TypedConfig,
+    Verdict,
 };
 
 /// Settings of `evenkeel train`.
@@ -31,7 +34,7 @@ pub(super) struct TrainArgs {
     /// the rarer class. Without a file every default is taken.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where model.safetensors, report.json and job.json go. Created if missing.
+    /// Where model.safetensors, report.json, diagnosis.json and job.json go. Created if missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Print seconds per phase and examples per second at the end.
@@ -55,17 +58,18 @@ fn train(args: &TrainArgs) -> Result<(), CliError> {
     let profile = file.profile()?;
     let request = read_request(args.config.as_deref())?;
     let dataset = describe(args, &file, profile, &request, clock.now())?;
-    let config = check(&request, &dataset)?;
+    let job = check(&request, &dataset)?;
     let created_at = clock.now();
     let mut observer = Timings::new(clock.clone());
-    let engine = TrainEngine { table_limits: files::LIMITS, memory_bytes: args.max_job_memory_bytes };
-    let produced = engine
-        .train(file.open()?, &dataset, &config.train, &mut observer)
-        .map_err(|ended| CliError::Usage(explain(ended)))?;
+    let limits = EngineLimits { tables: files::LIMITS, memory_bytes: args.max_job_memory_bytes };
+    let outcome = jobs::train(&limits, file.open()?, &dataset, &job.train, &mut observer);
     observer.end();
     std::fs::create_dir_all(&args.out).map_err(|source| CliError::File { path: args.out.clone(), source })?;
+    let verdict = outcome.as_ref().ok().map(|produced| produced.verdict);
+    tell_diagnosis(args, verdict, observer.diagnosis.take())?;
+    let produced = outcome.map_err(|ended| CliError::Usage(explain(ended)))?;
     let timings = observer.seconds;
-    let job = finished_job(config, &dataset, created_at, clock.now(), timings.clone());
+    let job = finished_job(job, &dataset, created_at, clock.now(), timings.clone());
     write(&args.out.join(files::ARTIFACT), &produced.artifact)?;
     write_json(&args.out.join("report.json"), &serde_json::to_value(&produced.report))?;
     let mut document = job_document(&job);
@@ -91,6 +95,18 @@ fn train(args: &TrainArgs) -> Result<(), CliError> {
         produced.verdict.as_str()
     );
     Ok(())
+}
+
+/// Prints the findings, the infos without their remedies, and writes the whole diagnosis.
+fn tell_diagnosis(args: &TrainArgs, verdict: Option<Verdict>, diagnosis: Option<Diagnosis>) -> Result<(), CliError> {
+    let Some(diagnosis) = diagnosis else { return Ok(()) };
+    for finding in &diagnosis.findings {
+        println!("{:<7} {}: {}", finding.severity.as_str(), finding.code.as_str(), finding.title);
+        if finding.severity > Severity::Info {
+            println!("        {}", finding.remedy);
+        }
+    }
+    write_json(&args.out.join("diagnosis.json"), &Ok(diagnosis_document(verdict, diagnosis)))
 }
 
 fn read_request(path: Option<&Path>) -> Result<Value, CliError> {
@@ -124,10 +140,11 @@ fn describe(
         class_counts,
         columns: profile.columns,
         missing_markers: files::missing_markers(),
+        origin_columns: vec![],
     })
 }
 
-fn check(request: &Value, dataset: &DatasetRecord) -> Result<JobConfig, CliError> {
+fn check(request: &Value, dataset: &DatasetRecord) -> Result<TrainJob, CliError> {
     let mut errors = Vec::new();
     let mut reader = ObjectReader::new(request, "", &mut errors);
     reader.choice("type", (), &[("train", ())], &mut errors);
@@ -138,7 +155,7 @@ fn check(request: &Value, dataset: &DatasetRecord) -> Result<JobConfig, CliError
     let train = TrainConfig::check(&mut reader, &dataset.facts(), &ConfigLimits::STANDARD, &mut errors);
     reader.finish(&mut errors);
     if errors.is_empty() {
-        return Ok(JobConfig { model_name, priority: 0, max_seconds: f64::MAX, train });
+        return Ok(TrainJob { model_name, train });
     }
     let lines: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail)).collect();
     Err(CliError::Usage(format!("the configuration has mistakes\n{}", lines.join("\n"))))
@@ -148,11 +165,12 @@ fn explain(ended: Ended) -> String {
     match ended {
         Ended::Failed(failure) => format!("{} ({}): {}", failure.title, failure.code, failure.detail),
         Ended::Stopped(_) => "stopped".to_owned(),
+        Ended::Trouble => "a file could not be written".to_owned(),
     }
 }
 
 fn finished_job(
-    config: JobConfig,
+    job: TrainJob,
     dataset: &DatasetRecord,
     started: Timestamp,
     finished: Timestamp,
@@ -161,7 +179,6 @@ fn finished_job(
     let transition = |status, at| Transition { status, at };
     JobRecord {
         id: JobId::new(),
-        job_type: JobType::Train,
         status: JobStatus::Succeeded,
         phase: Some(Phase::Storing),
         progress: 1.0,
@@ -171,8 +188,11 @@ fn finished_job(
         started_at: Some(started),
         finished_at: Some(finished),
         dataset_id: dataset.id,
+        retry_of: None,
         model_id: None,
-        config,
+        result_dataset_id: None,
+        result: None,
+        config: JobConfig { priority: 0, max_seconds: f64::MAX, typed: TypedConfig::Train(Box::new(job)) },
         failure: None,
         timings,
         transitions: vec![
@@ -193,16 +213,17 @@ fn write_json(path: &Path, value: &Result<Value, serde_json::Error>) -> Result<(
     write(path, format!("{value:#}\n").as_bytes())
 }
 
-/// Measures the phases; stops nothing.
+/// Measures the phases and keeps the diagnosis; stops nothing.
 struct Timings {
     clock: Arc<dyn Clock>,
     present: Option<(Phase, Timestamp)>,
     seconds: Vec<PhaseSeconds>,
+    diagnosis: Option<Diagnosis>,
 }
 
 impl Timings {
     fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, present: None, seconds: Vec::new() }
+        Self { clock, present: None, seconds: Vec::new(), diagnosis: None }
     }
 
     fn end(&mut self) {
@@ -225,5 +246,9 @@ impl TrainObserver for Timings {
 
     fn epoch(&mut self, _: &EpochLog) -> ControlFlow<Stop> {
         ControlFlow::Continue(())
+    }
+
+    fn diagnosed(&mut self, diagnosis: &Diagnosis) {
+        self.diagnosis = Some(diagnosis.clone());
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{Document, Operation};
 use super::error::ALL_CODES;
+use super::html::escape;
 
 const STYLE: &str = include_str!("docs_page.css");
 
@@ -214,10 +215,6 @@ fn inline(markdown: &str) -> String {
         }
     }
     html
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

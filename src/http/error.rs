@@ -68,8 +68,15 @@ codes! {
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
     /// A job that has not ended needs the dataset: wait for it or cancel it.
     DatasetInUse = CONFLICT, "dataset-in-use", "A job needs this dataset";
+    /// The job has left nothing of this kind: it has not succeeded, or jobs of its type leave something else.
+    NoResult = CONFLICT, "no-result", "The job has no such result";
     /// A request with the same `Idempotency-Key` is still being answered; try again shortly.
     IdempotencyKeyInUse = CONFLICT, "idempotency-key-in-use", "A request with this key is being answered";
+    /// The model does not have this: it was made by a version that did not keep it, had too many rows to keep, or is of
+    /// a kind that has none; the detail says which.
+    NotAvailable = CONFLICT, "not-available", "The model does not have this";
+    /// The resource is not as `If-Match` says: read it again, and decide anew.
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The resource has changed";
     /// The body is larger than the server takes, in bytes or in rows; the detail states the limit.
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large";
     /// The body is within its limit as sent but not once decompressed.
@@ -93,6 +100,8 @@ codes! {
     InvalidRows = UNPROCESSABLE_ENTITY, "invalid-rows", "The rows do not fit the model";
     /// The `Idempotency-Key` belongs to another request; send a new one.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The key was used for another request";
+    /// Send `If-Match` with the `ETag` that the change is based on, or `*` to change whatever is there.
+    PreconditionRequired = PRECONDITION_REQUIRED, "precondition-required", "If-Match is needed";
     /// Too many requests of this kind are at work; try again after `Retry-After`.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests at once";
     /// Too many jobs are waiting; try again after `Retry-After`.
@@ -121,6 +130,10 @@ impl Code {
             | Code::NotFound
             | Code::MethodNotAllowed
             | Code::DatasetInUse
+            | Code::NoResult
+            | Code::NotAvailable
+            | Code::PreconditionFailed
+            | Code::PreconditionRequired
             | Code::PayloadTooLarge
             | Code::DecompressedTooLarge
             | Code::TooManyRows

@@ -112,11 +112,37 @@ impl Query {
         number
     }
 
+    /// A number within `min..=max`.
+    pub fn number(&mut self, parameter: &'static str, default: f64, min: f64, max: f64) -> f64 {
+        self.optional_number(parameter, min, max).unwrap_or(default)
+    }
+
+    /// A number within `min..=max`, if the parameter is there.
+    pub fn optional_number(&mut self, parameter: &'static str, min: f64, max: f64) -> Option<f64> {
+        let expected = format!("a number from {min} to {max}");
+        let number = self.parsed::<f64>(parameter, &expected)?;
+        if !(min..=max).contains(&number) {
+            self.error(parameter, format!("expected {expected}, found {number}"));
+            return None;
+        }
+        Some(number)
+    }
+
     /// Whether nothing was wrong.
     ///
     /// # Errors
     /// 422 with every mistake, unknown parameters among them.
-    pub fn finish(mut self) -> Result<(), ApiError> {
+    pub fn finish(self) -> Result<(), ApiError> {
+        let errors = self.mistakes();
+        if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(errors)) }
+    }
+
+    /// The refusal of a query in which something is wrong.
+    pub fn refusal(self) -> ApiError {
+        ApiError::invalid(self.mistakes())
+    }
+
+    fn mistakes(mut self) -> Vec<FieldProblem> {
         let unknown: Vec<String> = self
             .pairs
             .iter()
@@ -133,7 +159,7 @@ impl Query {
             };
             self.error(&name, detail);
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.errors)) }
+        self.errors
     }
 }
 
@@ -167,7 +193,9 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+/// # Errors
+/// 415 for another media type.
+pub fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     match media_type(headers) {
         Some(found) if found == "application/json" => Ok(()),
         _ => Err(ApiError::new(Code::UnsupportedMediaType, "send application/json")),

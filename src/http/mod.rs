@@ -9,11 +9,13 @@ pub mod auth;
 mod body;
 mod connection;
 mod datasets;
+mod diagnosis;
 mod docs_page;
 mod document;
 mod error;
 mod extract;
 mod health;
+mod html;
 mod idempotency;
 mod jobs;
 mod limits;
@@ -27,6 +29,7 @@ mod respond;
 mod routes;
 mod serve;
 
+pub use diagnosis::diagnosis_document;
 pub use document::{DocumentError, OPENAPI_YAML};
 pub use error::{ALL_CODES, Code};
 pub use jobs::job_document;
@@ -52,6 +55,7 @@ pub struct AppState {
     /// Cancelled when the server is to stop; long answers end then.
     shutdown: CancellationToken,
     uploads: Arc<Semaphore>,
+    diagnoses: Arc<Semaphore>,
     event_streams: Arc<Semaphore>,
     models: models::Serving,
 }
@@ -67,6 +71,7 @@ impl AppState {
             document: Arc::new(document),
             shutdown: CancellationToken::new(),
             uploads: Arc::new(Semaphore::new(config.max_concurrent_uploads)),
+            diagnoses: Arc::new(Semaphore::new(datasets::DIAGNOSED_AT_ONCE)),
             event_streams: Arc::new(Semaphore::new(config.max_event_streams)),
             models: models::Serving::new(&config),
             config: Arc::new(config),

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 
 /// Endings that the middleware puts on the tag of a compressed answer, whose bytes differ from the plain one's.
 pub(super) const ENCODED_TAGS: [&str; 2] = ["-gzip", "-zstd"];
@@ -16,12 +16,21 @@ pub(super) const ENCODED_TAGS: [&str; 2] = ["-gzip", "-zstd"];
 /// # Errors
 /// 500 if the value cannot be written as JSON.
 pub fn resource<T: Serialize>(request: &HeaderMap, value: &T) -> Result<Response, ApiError> {
-    let body = serde_json::to_string(value).map_err(ApiError::internal)?;
-    let tag = tag_of(body.as_bytes());
+    let (body, tag) = tagged(value)?;
     if has_match(request, &tag) {
         return Ok(not_modified(&tag));
     }
     Ok(json(StatusCode::OK, body, &tag, None))
+}
+
+/// A value as JSON, and the tag of that representation.
+///
+/// # Errors
+/// 500 if the value cannot be written as JSON.
+pub fn tagged<T: Serialize>(value: &T) -> Result<(String, String), ApiError> {
+    let body = serde_json::to_string(value).map_err(ApiError::internal)?;
+    let tag = tag_of(body.as_bytes());
+    Ok((body, tag))
 }
 
 /// An answer whose body was written before: JSON with its `ETag` and, if given, its `Location`.
@@ -57,6 +66,28 @@ pub fn has_match(request: &HeaderMap, tag: &str) -> bool {
     lists.flat_map(|list| list.split(',')).map(str::trim).any(|one| one == "*" || same(one, tag))
 }
 
+/// Whether a change may be made to a resource whose representations have these tags now.
+///
+/// # Errors
+/// 428 without `If-Match`, 412 if it names none of the tags.
+pub fn check_match(request: &HeaderMap, tags: &[&str]) -> Result<(), ApiError> {
+    let lists: Vec<&str> = request.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
+    if lists.is_empty() {
+        let detail = "send If-Match with the ETag that the change is based on, or * to change whatever is there";
+        return Err(ApiError::new(Code::PreconditionRequired, detail));
+    }
+    let strong = |one: &str| !one.starts_with("W/") && tags.iter().any(|tag| same(one, tag));
+    if lists.iter().flat_map(|list| list.split(',')).map(str::trim).any(|one| one == "*" || strong(one)) {
+        return Ok(());
+    }
+    Err(changed())
+}
+
+/// 412: somebody else was first.
+pub fn changed() -> ApiError {
+    ApiError::new(Code::PreconditionFailed, "it has changed since the ETag in If-Match was given; read it again")
+}
+
 /// Sets the tag and lets a cache keep the answer for one client, asked for again every time.
 pub fn set_tag(headers: &mut HeaderMap, tag: &str) {
     if let Ok(tag) = HeaderValue::from_str(tag) {
@@ -89,6 +120,19 @@ mod tests {
         for value in ["\"abd\"", "abc", "\"abc-br\"", "\"ab\""] {
             assert!(!has_match(&asked(value), tag), "{value}");
         }
+    }
+
+    #[test]
+    fn a_change_needs_the_tag_of_what_it_changes() {
+        let asked = |value: &'static str| HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]);
+        let refused = |headers: &HeaderMap| check_match(headers, &["\"abc\"", "\"def\""]).err().map(|e| e.code());
+        for value in ["\"abc\"", "\"x\", \"def\"", "*", "\"abc-gzip\""] {
+            assert_eq!(refused(&asked(value)), None, "{value}");
+        }
+        for value in ["\"abd\"", "W/\"abc\"", "abc", ""] {
+            assert_eq!(refused(&asked(value)), Some(Code::PreconditionFailed), "{value}");
+        }
+        assert_eq!(refused(&HeaderMap::new()), Some(Code::PreconditionRequired));
     }
 
     #[test]

@@ -121,11 +121,12 @@ fn cors(allowed: &[String]) -> CorsLayer {
         header::AUTHORIZATION,
         header::CONTENT_ENCODING,
         header::CONTENT_TYPE,
+        header::IF_MATCH,
         header::IF_NONE_MATCH,
         HeaderName::from_static(IDEMPOTENCY_KEY),
         HeaderName::from_static("last-event-id"),
     ];
-    let methods = [Method::GET, Method::POST, Method::DELETE];
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
     CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(asked).expose_headers(exposed)
 }
 

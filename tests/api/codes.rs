@@ -72,7 +72,19 @@ impl Scene {
             Code::NotFound => client.get(&format!("/v1/jobs/{NOTHING}")).send().await,
             Code::MethodNotAllowed => client.call("put", "/v1/jobs").send().await,
             Code::DatasetInUse => self.dataset_in_use().await,
+            Code::NoResult => {
+                let path = format!("/v1/jobs/{}/result", self.model["job_id"].as_str().unwrap());
+                client.get(&path).send().await
+            }
             Code::IdempotencyKeyInUse => self.key_in_use().await,
+            Code::NotAvailable => client.get(&self.of_model("coefficients")).send().await,
+            Code::PreconditionFailed => {
+                let call = client.call("put", &self.of_model("threshold")).header("if-match", "\"other\"");
+                call.json(&json!({"value": 0.5})).send().await
+            }
+            Code::PreconditionRequired => {
+                client.call("put", &self.of_model("threshold")).json(&json!({"value": 0.5})).send().await
+            }
             Code::PayloadTooLarge => self.post_job(&" ".repeat(5_000)).await,
             Code::DecompressedTooLarge => self.bomb().await,
             Code::TooManyRows => self.predict(json!({"rows": vec![data::row(1.0, 1.0); 4]})).await,
@@ -104,9 +116,12 @@ impl Scene {
         call.body(body.to_owned()).send().await
     }
 
+    fn of_model(&self, part: &str) -> String {
+        format!("/v1/models/{}/{part}", self.model["id"].as_str().unwrap())
+    }
+
     async fn predict(&self, body: Value) -> Reply {
-        let path = format!("/v1/models/{}/predict", self.model["id"].as_str().unwrap());
-        self.app.client().post(&path).json(&body).send().await
+        self.app.client().post(&self.of_model("predict")).json(&body).send().await
     }
 
     /// A dataset with a job that nobody takes.

@@ -65,7 +65,8 @@ fn every_option() -> Vec<Value> {
             json!({"type": "class_balanced", "beta": 0.99}),
         ],
     );
-    each("calibration", &["none", "prior", "platt"].map(|name| json!({ "method": name })));
+    let methods = ["none", "prior", "auto", "platt", "temperature", "beta", "isotonic"];
+    each("calibration", &methods.map(|name| json!({ "method": name })));
     each(
         "training",
         &[
@@ -91,6 +92,12 @@ fn every_option() -> Vec<Value> {
             json!({"early_stopping": {"monitor": format!("validation_{name}"), "patience": 1, "start_from_epoch": 2}})
         }),
     );
+    jobs.push(json!({"calibration": {"method": "prior", "prevalence": 0.01}, "threshold": {"rule": "max_mcc"}}));
+    jobs.push(json!({"bagging": {"members": 3}}));
+    jobs.push(json!({
+        "bagging": {"members": 2, "resample": [{"method": "random_under_sampler", "sampling_strategy": 0.8}]},
+        "resample": [{"method": "tomek_links"}], "exclude": ["weight"],
+    }));
     jobs.push(json!({"sample_weight": "weight"}));
     jobs.push(json!({
         "sample_weight": "weight", "exclude": ["weight"], "calibration": {"method": "platt"},
@@ -160,7 +167,8 @@ async fn every_option_is_shown_can_be_posted_again_and_trains() {
         }
         let features: Vec<&str> =
             model["features"].as_array().unwrap().iter().filter_map(|feature| feature["name"].as_str()).collect();
-        assert_eq!(features.contains(&"weight"), job["sample_weight"].is_null(), "{job}: {features:?}");
+        let is_feature = job["sample_weight"].is_null() && job["exclude"].is_null();
+        assert_eq!(features.contains(&"weight"), is_feature, "{job}: {features:?}");
     }
 }
 
@@ -250,6 +258,7 @@ async fn options_that_do_not_combine_are_all_named_at_once() {
     let dataset = client.upload("", weighted_csv(80, |_| "1".to_owned())).await;
     let network = json!({
         "dataset_id": dataset["id"], "sample_weight": "weight", "resample": [{"method": "smote", "k_neighbors": 2}],
+        "bagging": {"members": 1, "resample": [{"method": "tomek_links"}]},
         "model": {"hidden_layers": [], "dropout": 0.5, "residual": true, "normalization": "batch"},
         "loss": {"type": "ldam", "tau": 1}, "optimizer": {"type": "sgd", "momentum": 0, "nesterov": true},
         "training": {"epochs": 4, "batch_size": 1, "batches": "balanced", "schedule": {"warm_up_epochs": 4},
@@ -260,6 +269,8 @@ async fn options_that_do_not_combine_are_all_named_at_once() {
     let mut found = places(&problem);
     found.sort();
     let expected = [
+        "/bagging/members",
+        "/bagging/resample",
         "/calibration/method",
         "/loss/tau",
         "/model/dropout",

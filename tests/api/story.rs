@@ -29,6 +29,9 @@ async fn the_whole_job(engine: Engine) {
     let dataset = upload(&client).await;
     let job = train(&client, &dataset).await;
     let model = look_at_the_model(&client, &dataset, &job).await;
+    predict_all_rows(&client, &dataset, &model).await;
+    try_again(&client, &job).await;
+    understand_another(&client, &dataset).await;
     let before = predict_in_every_form(&client, &model).await;
 
     app.restart();
@@ -84,6 +87,8 @@ async fn upload(client: &Client) -> Value {
     let content = client.get(&format!("{path}/content")).send().await;
     assert_eq!(content.text(), csv);
     assert_eq!(dataset["sha256"], hex(&Sha256::digest(csv.as_bytes())));
+    let diagnosis = client.post(&format!("{path}/diagnose")).send().await.expect_status(200);
+    assert!(!diagnosis["checks"].as_array().unwrap().is_empty());
     let listed = client.get("/v1/datasets?name=shapes").send().await.expect_status(200);
     assert_eq!(listed["items"], json!([dataset]));
     dataset
@@ -171,10 +176,50 @@ async fn look_at_the_model(client: &Client, dataset: &Value, job: &Value) -> Val
     assert!(report["metrics"]["roc_auc"]["value"].as_f64().unwrap() > 0.9);
     assert_eq!(report["threshold"], model["threshold"]["value"]);
 
+    let diagnosis = client.get(&format!("{path}/diagnosis")).send().await.expect_status(200);
+    assert_eq!((&diagnosis["verdict"], diagnosis["baselines"].as_array().map(Vec::len)), (&json!("ok"), Some(3)));
+    let of_job = format!("/v1/jobs/{}/diagnosis", job["id"].as_str().unwrap());
+    assert_eq!(client.get(&of_job).send().await.expect_status(200), diagnosis);
     let artifact = client.get(&format!("{path}/artifact")).send().await;
     assert_eq!(model["sha256"], hex(&Sha256::digest(&artifact.bytes)));
     assert_eq!(model["size_bytes"], artifact.bytes.len());
     model
+}
+
+async fn predict_all_rows(client: &Client, dataset: &Value, model: &Value) {
+    let request = json!({"type": "predict", "dataset_id": dataset["id"], "model_id": model["id"]});
+    let job = client.finish(&client.queue(&request).await).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    let file = client.get(&format!("/v1/jobs/{}/result", job["id"].as_str().unwrap())).send().await.text();
+    assert_eq!(file.lines().count(), 401);
+}
+
+async fn try_again(client: &Client, job: &Value) {
+    let call = client.post(&format!("/v1/jobs/{}/retry-with", job["id"].as_str().unwrap()));
+    let queued = call.json(&json!({"patch": {"model_name": "again", "resample": []}})).send().await.expect_status(202);
+    let again = client.finish(&queued).await;
+    assert_eq!((&again["status"], &again["retry_of"]), (&json!("succeeded"), &job["id"]), "{again:#}");
+    let path = format!("/v1/jobs/{}/comparison", again["id"].as_str().unwrap());
+    let compared = client.get(&path).send().await.expect_status(200);
+    assert_eq!((&compared["same_test_rows"], &compared["baseline"]["job_id"]), (&json!(true), &job["id"]));
+}
+
+/// What a linear model goes by, in numbers and pictures, and another threshold for it.
+async fn understand_another(client: &Client, dataset: &Value) {
+    let model = client.train(dataset, json!({"model_name": "linear", "model": {"type": "logistic"}})).await;
+    let path = format!("/v1/models/{}", model["id"].as_str().unwrap());
+    let get = async |further: &str| client.get(&format!("{path}/{further}")).send().await;
+    assert!(!get("coefficients").await.expect_status(200)["terms"].as_array().unwrap().is_empty());
+    assert_eq!(get("importance").await.expect_status(200)["columns"].as_array().unwrap().len(), 4);
+    assert!(!get("partial-dependence?column=height").await.expect_status(200)["points"].as_array().unwrap().is_empty());
+    assert!(!get("thresholds").await.expect_status(200)["points"].as_array().unwrap().is_empty());
+    assert!(get("plots/precision_recall.svg").await.text().starts_with("<svg"));
+    assert!(get("report.html").await.text().contains("linear"));
+    let before = get("threshold").await;
+    let call = client.call("put", &format!("{path}/threshold")).header("if-match", &before.header("etag"));
+    let after = call.json(&json!({"value": 0.9})).send().await.expect_status(200);
+    assert_eq!(after["threshold"]["value"], 0.9);
+    assert_eq!(client.get(&path).send().await.expect_status(200)["threshold"]["value"], 0.9);
 }
 
 /// The probabilities, which must be the same whichever way the rows come.

@@ -109,6 +109,7 @@ fn record(
         class_counts: understood.class_counts,
         columns: understood.columns,
         missing_markers: parameters.missing_markers,
+        origin_columns: vec![],
     }
 }
 

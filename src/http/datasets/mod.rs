@@ -3,6 +3,7 @@
 mod content;
 mod create;
 mod delete;
+mod diagnose;
 mod get;
 mod list;
 mod multipart;
@@ -12,6 +13,8 @@ mod receive;
 mod representation;
 mod rows;
 mod understand;
+
+pub(super) use diagnose::AT_ONCE as DIAGNOSED_AT_ONCE;
 
 use super::AppState;
 use super::error::ApiError;
@@ -27,6 +30,8 @@ pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("getDatasetRows", rows::handle);
     handlers.add("getDatasetContent", content::handle);
     handlers.add("deleteDataset", delete::handle);
+    // It takes as long as its rows, and ends when its client goes.
+    handlers.add_untimed("diagnoseDataset", diagnose::handle);
 }
 
 async fn find(state: &AppState, id: DatasetId) -> Result<DatasetRecord, ApiError> {

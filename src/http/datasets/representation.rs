@@ -24,6 +24,7 @@ pub(super) struct DatasetView<'a> {
     imbalance_ratio: f64,
     columns: &'a [ColumnSummary],
     missing_markers: &'a [String],
+    origin_columns: &'a [String],
 }
 
 impl<'a> From<&'a DatasetRecord> for DatasetView<'a> {
@@ -42,6 +43,7 @@ impl<'a> From<&'a DatasetRecord> for DatasetView<'a> {
             imbalance_ratio: dataset.imbalance_ratio(),
             columns: &dataset.columns,
             missing_markers: &dataset.missing_markers,
+            origin_columns: &dataset.origin_columns,
         }
     }
 }

@@ -28,14 +28,28 @@ pub(super) async fn handle(
     match idempotency::begin(&state, &principal, "createJob", key).await? {
         Begun::Before(replay) => replay.answer(&fingerprint),
         Begun::Fresh(hold) => {
-            let outcome = enqueue(&state, &body, &hold, &fingerprint).await;
+            let outcome = enqueue(&state, &body, Origin::Posted, &hold, &fingerprint).await;
             Ok(hold.settle(outcome).await?.into_response())
         }
     }
 }
 
-async fn enqueue(state: &AppState, body: &Value, hold: &Hold, fingerprint: &str) -> Result<Created, ApiError> {
-    let job = new_job(plan(state, body).await?.request);
+/// Where a job comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    Posted,
+    RetryOf(JobId),
+}
+
+/// Checks a request and puts its job in the queue.
+pub(super) async fn enqueue(
+    state: &AppState,
+    body: &Value,
+    origin: Origin,
+    hold: &Hold,
+    fingerprint: &str,
+) -> Result<Created, ApiError> {
+    let job = new_job(plan(state, body).await?.request, origin);
     let now = state.store.clock().now();
     // The answer is stored with the job, so it is written before the job is.
     let created = accepted(&job.queued(now))?;
@@ -51,9 +65,13 @@ async fn enqueue(state: &AppState, body: &Value, hold: &Hold, fingerprint: &str)
     }
 }
 
-fn new_job(request: JobRequest) -> NewJob {
-    let JobRequest { job_type, dataset_id, max_attempts, config } = request;
-    NewJob { id: JobId::new(), job_type, dataset_id, config, max_attempts }
+fn new_job(request: JobRequest, origin: Origin) -> NewJob {
+    let JobRequest { dataset_id, max_attempts, config } = request;
+    let retry_of = match origin {
+        Origin::Posted => None,
+        Origin::RetryOf(id) => Some(id),
+    };
+    NewJob { id: JobId::new(), dataset_id, retry_of, config, max_attempts }
 }
 
 fn accepted(job: &JobRecord) -> Result<Created, ApiError> {
@@ -66,14 +84,16 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::http::JobLimits;
-    use crate::http::jobs::request::read_job_request;
+    use crate::http::jobs::request::{Named, read_job_request};
     use crate::http::jobs::samples::sample_dataset;
 
     #[test]
     fn the_answer_is_the_queued_job_and_where_it_is() {
         let dataset = sample_dataset();
         let body = serde_json::json!({ "dataset_id": dataset.id, "max_attempts": 2 });
-        let job = new_job(read_job_request(&body, Some(&dataset), &JobLimits::default()).unwrap());
+        let named = Named { dataset: Some(&dataset), model: None };
+        let request = read_job_request(&body, named, &JobLimits::default()).unwrap();
+        let job = new_job(request, Origin::Posted);
         let created = accepted(&job.queued(Timestamp::from_micros(0))).unwrap();
         assert_eq!((created.status.as_u16(), created.location), (202, format!("/v1/jobs/{}", job.id)));
         let shown: Value = serde_json::from_str(&created.body).unwrap();

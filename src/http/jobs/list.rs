@@ -30,21 +30,11 @@ pub(super) async fn handle(State(state): State<AppState>, mut query: Query) -> R
 
 fn read_filter(query: &mut Query) -> JobFilter {
     let statuses = JobStatus::ALL.map(JobStatus::as_str).join(", ");
+    let types = JobType::ALL.map(JobType::as_str).join(", ");
     JobFilter {
         status: query.parsed("status", format!("one of {statuses}")),
         dataset_id: query.parsed::<DatasetId>("dataset_id", "the id of a dataset, a UUID"),
-        job_type: query.parsed::<TypeName>("type", "train").map(|name| name.0),
-    }
-}
-
-/// A job type by its name.
-struct TypeName(JobType);
-
-impl std::str::FromStr for TypeName {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        if text == JobType::Train.as_str() { Ok(Self(JobType::Train)) } else { Err(()) }
+        job_type: query.parsed("type", format!("one of {types}")),
     }
 }
 
@@ -63,7 +53,7 @@ mod tests {
 
     #[test]
     fn every_wrong_filter_is_named() {
-        let mut query = Query::new("status=done&type=resample&dataset_id=7");
+        let mut query = Query::new("status=done&type=guess&dataset_id=7");
         assert_eq!(read_filter(&mut query), JobFilter::default());
         let error = query.finish().unwrap_err();
         let names: Vec<&str> = error.errors().iter().filter_map(|error| error.parameter.as_deref()).collect();

@@ -1,7 +1,9 @@
 //! Jobs over HTTP: posted, looked at, followed, cancelled. What they do is done elsewhere, by workers.
 
 mod cancel;
+mod comparison;
 mod create;
+mod diagnosis;
 mod epochs;
 mod events;
 mod follow;
@@ -10,8 +12,11 @@ mod list;
 mod plan;
 mod representation;
 mod request;
+mod result;
+mod retry;
 #[cfg(test)]
 mod samples;
+mod sparse;
 mod validate;
 
 pub use representation::job_document;
@@ -27,7 +32,11 @@ pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("listJobs", list::handle);
     handlers.add("getJob", get::handle);
     handlers.add("getJobEpochs", epochs::handle);
+    handlers.add("getJobDiagnosis", diagnosis::handle);
     handlers.add("getJobEvents", events::handle);
+    handlers.add("getJobResult", result::handle);
+    handlers.add("retryJob", retry::handle);
+    handlers.add("getJobComparison", comparison::handle);
     handlers.add("cancelJob", cancel::handle);
 }
 

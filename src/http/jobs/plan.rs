@@ -3,16 +3,22 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::request::{JobRequest, named_dataset, read_job_request};
+use super::request::{JobRequest, Named, named_dataset, named_model, read_job_request};
 use crate::http::AppState;
 use crate::http::error::{ApiError, Code};
-use crate::ml::pipeline::{Estimate, estimate};
+use crate::jobs::{estimate_comparison, estimate_scoring};
+use crate::ml::diagnose::Finding;
+use crate::ml::pipeline::{Estimate, diagnose_config, estimate};
+use crate::ml::resample_table::estimate_resampling;
+use crate::records::{DatasetRecord, ModelRecord, TypedConfig};
 
 /// A checked job that fits into memory.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) request: JobRequest,
     pub(super) estimate: EstimateView,
+    /// What deserves a look although it is allowed.
+    pub(super) findings: Vec<Finding>,
 }
 
 /// What a job will need, as the API shows it.
@@ -31,17 +37,57 @@ pub(super) struct EstimateView {
 /// # Errors
 /// 422 with every mistake, or with the estimate if the job needs more memory than this server gives one.
 pub(super) async fn plan(state: &AppState, body: &Value) -> Result<Plan, ApiError> {
+    let found = look_up(state, body).await?;
+    let limits = &state.config.jobs;
+    let request = read_job_request(body, found.named(), limits).map_err(ApiError::invalid)?;
+    let needed = needed(&request.config.typed, found.named())
+        .ok_or_else(|| ApiError::internal("a job without its dataset or model passed its checks"))?;
+    let estimate = within_memory(&needed, limits.memory_bytes)?;
+    Ok(Plan { findings: findings(&request.config.typed, found.named()), estimate, request })
+}
+
+/// What the configuration of a training gives away; of other types of jobs nothing is known before they run.
+fn findings(typed: &TypedConfig, named: Named<'_>) -> Vec<Finding> {
+    match (typed, named.dataset) {
+        (TypedConfig::Train(job), Some(dataset)) => diagnose_config(&job.train, &dataset.facts()).findings,
+        _ => Vec::new(),
+    }
+}
+
+/// What a request names, as far as it is stored.
+pub(super) struct Found {
+    dataset: Option<DatasetRecord>,
+    model: Option<ModelRecord>,
+}
+
+impl Found {
+    pub(super) fn named(&self) -> Named<'_> {
+        Named { dataset: self.dataset.as_ref(), model: self.model.as_ref() }
+    }
+}
+
+/// Looks up what a request names.
+pub(super) async fn look_up(state: &AppState, body: &Value) -> Result<Found, ApiError> {
     let dataset = match named_dataset(body) {
         Some(id) => state.store.dataset(id).await?,
         None => None,
     };
-    let limits = &state.config.jobs;
-    let request = read_job_request(body, dataset.as_ref(), limits).map_err(ApiError::invalid)?;
-    let Some(dataset) = dataset else {
-        return Err(ApiError::internal("a job without a dataset passed its checks"));
+    let model = match named_model(body) {
+        Some(id) => state.store.model(id).await?,
+        None => None,
     };
-    let needed = estimate(&request.config.train, &dataset.facts());
-    Ok(Plan { request, estimate: within_memory(&needed, limits.memory_bytes)? })
+    Ok(Found { dataset, model })
+}
+
+/// What a job of any type needs; nothing without what it names.
+fn needed(typed: &TypedConfig, named: Named<'_>) -> Option<Estimate> {
+    let dataset = named.dataset?;
+    Some(match typed {
+        TypedConfig::Train(job) => estimate(&job.train, &dataset.facts()),
+        TypedConfig::Compare(job) => estimate_comparison(&job.compare, &dataset.facts()),
+        TypedConfig::Resample(job) => estimate_resampling(&job.resample, &dataset.facts()),
+        TypedConfig::Evaluate(_) | TypedConfig::Predict(_) => estimate_scoring(dataset, named.model?),
+    })
 }
 
 /// Refuses a job that would end in an out-of-memory kill, which takes other jobs with it.

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::ml::observe::Phase;
 use crate::records::{
-    DatasetId, Failure, JobCheckpoint, JobConfig, JobId, JobRecord, JobStatus, JobType, ModelId, PhaseSeconds,
-    Transition,
+    DatasetId, Failure, JobCheckpoint, JobConfig, JobId, JobRecord, JobResult, JobStatus, JobType, ModelId,
+    PhaseSeconds, Transition,
 };
 
 /// One job. Its members are the contract's, in the contract's order.
@@ -24,12 +24,24 @@ pub(super) struct JobView<'a> {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     dataset_id: DatasetId,
+    retry_of: Option<JobId>,
     model_id: Option<ModelId>,
+    result_dataset_id: Option<DatasetId>,
+    result: Option<ResultView<'a>>,
     config: &'a JobConfig,
     failure: Option<FailureView<'a>>,
     timings: &'a [PhaseSeconds],
     transitions: &'a [Transition],
     checkpoint: Option<CheckpointView>,
+}
+
+/// What `GET /v1/jobs/{job_id}/result` gives.
+#[derive(Debug, Serialize)]
+struct ResultView<'a> {
+    media_type: &'a str,
+    size_bytes: u64,
+    sha256: &'a str,
+    rows: Option<u64>,
 }
 
 /// How far an interrupted training would go on from.
@@ -54,7 +66,6 @@ impl<'a> From<&'a JobRecord> for JobView<'a> {
         // Taken apart whole, so that a member added to the record is shown or left out on purpose.
         let JobRecord {
             id,
-            job_type,
             status,
             phase,
             progress,
@@ -64,7 +75,10 @@ impl<'a> From<&'a JobRecord> for JobView<'a> {
             started_at,
             finished_at,
             dataset_id,
+            retry_of,
             model_id,
+            result_dataset_id,
+            result,
             config,
             failure,
             timings,
@@ -73,7 +87,7 @@ impl<'a> From<&'a JobRecord> for JobView<'a> {
         } = job;
         Self {
             id: *id,
-            job_type: *job_type,
+            job_type: job.job_type(),
             status: *status,
             phase: *phase,
             progress: *progress,
@@ -83,13 +97,23 @@ impl<'a> From<&'a JobRecord> for JobView<'a> {
             started_at: *started_at,
             finished_at: *finished_at,
             dataset_id: *dataset_id,
+            retry_of: *retry_of,
             model_id: *model_id,
+            result_dataset_id: *result_dataset_id,
+            result: result.as_ref().map(ResultView::from),
             config,
             failure: failure.as_ref().map(FailureView::from),
             timings,
             transitions,
             checkpoint: checkpoint.as_ref().map(CheckpointView::from),
         }
+    }
+}
+
+impl<'a> From<&'a JobResult> for ResultView<'a> {
+    fn from(result: &'a JobResult) -> Self {
+        let JobResult { sha256, size_bytes, media_type, rows } = result;
+        Self { media_type, size_bytes: *size_bytes, sha256, rows: *rows }
     }
 }
 
@@ -146,7 +170,10 @@ mod tests {
             "started_at",
             "finished_at",
             "dataset_id",
+            "retry_of",
             "model_id",
+            "result_dataset_id",
+            "result",
             "config",
             "failure",
             "timings",
@@ -166,7 +193,7 @@ mod tests {
     #[test]
     fn every_default_is_filled_in() {
         let config = shown(&sample_job())["config"].clone();
-        assert_eq!(config["model_name"], "mammography");
+        assert_eq!((&config["type"], &config["model_name"]), (&json!("train"), &json!("mammography")));
         assert_eq!(config["split"]["strategy"], "stratified");
         assert_eq!(config["threshold"]["rule"], "max_f_beta");
         assert_eq!(config["resample"], json!([]));

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::http::JobLimits;
-use crate::http::jobs::request::read_job_request;
+use crate::http::jobs::request::{Named, read_job_request};
 use crate::ml::observe::Phase;
 use crate::ml::table::{ColumnSummary, ColumnType, TableFormat, TopCategory};
-use crate::records::{DatasetRecord, JobCheckpoint, JobId, JobRecord, JobStatus, JobType, PhaseSeconds, Transition};
+use crate::records::{DatasetRecord, JobCheckpoint, JobId, JobRecord, JobStatus, PhaseSeconds, Transition};
 
 /// 1000 rows: a number, a category with ten missing values, and the target.
 pub(super) fn sample_dataset() -> DatasetRecord {
@@ -28,6 +28,7 @@ pub(super) fn sample_dataset() -> DatasetRecord {
             column("calcification", ColumnType::Numeric, 2, &[("0", 950), ("1", 50)]),
         ],
         missing_markers: vec!["NA".to_owned()],
+        origin_columns: vec![],
     }
 }
 
@@ -41,11 +42,11 @@ fn column(name: &str, column_type: ColumnType, distinct: u64, top: &[(&str, u64)
 pub(super) fn sample_job() -> JobRecord {
     let dataset = sample_dataset();
     let body = serde_json::json!({ "dataset_id": dataset.id });
-    let request = read_job_request(&body, Some(&dataset), &JobLimits::default()).unwrap();
+    let request =
+        read_job_request(&body, Named { dataset: Some(&dataset), model: None }, &JobLimits::default()).unwrap();
     let start = Timestamp::from_micros(1_700_000_000_000_000);
     JobRecord {
         id: "01890a5d-ac96-7ab2-80e2-4536629c90de".parse::<JobId>().unwrap(),
-        job_type: JobType::Train,
         status: JobStatus::Running,
         phase: Some(Phase::Training),
         progress: 0.25,
@@ -55,7 +56,10 @@ pub(super) fn sample_job() -> JobRecord {
         started_at: Some(start.plus_seconds(1.0)),
         finished_at: None,
         dataset_id: dataset.id,
+        retry_of: None,
         model_id: None,
+        result_dataset_id: None,
+        result: None,
         config: request.config,
         failure: None,
         timings: vec![PhaseSeconds { phase: Phase::Loading, seconds: 0.5 }],

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::plan::{EstimateView, plan};
+use super::plan::{EstimateView, Plan, plan};
 use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBody;
+use crate::ml::diagnose::Finding;
 use crate::records::JobConfig;
 
 /// A job that could be posted.
@@ -17,14 +17,14 @@ pub(super) struct Validation {
     /// With every default filled in.
     config: JobConfig,
     estimate: EstimateView,
-    /// What deserves a look although it is allowed. No check gives one yet; the member is part of the contract.
-    findings: [Value; 0],
+    /// What deserves a look although it is allowed, as far as the configuration alone tells.
+    findings: Vec<Finding>,
 }
 
 pub(super) async fn handle(
     State(state): State<AppState>,
     JsonBody(body): JsonBody,
 ) -> Result<Json<Validation>, ApiError> {
-    let plan = plan(&state, &body).await?;
-    Ok(Json(Validation { config: plan.request.config, estimate: plan.estimate, findings: [] }))
+    let Plan { request, estimate, findings } = plan(&state, &body).await?;
+    Ok(Json(Validation { config: request.config, estimate, findings }))
 }

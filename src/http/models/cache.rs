@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::byte_cache::ByteCache;
 use crate::http::error::ApiError;
+use crate::ml::dossier::DossierError;
 use crate::ml::model::{ArtifactError, MAX_ARTIFACT_BYTES, Model};
 use crate::records::ModelRecord;
 use crate::store::{Store, StoreError};
@@ -15,6 +16,8 @@ pub(super) enum LoadError {
     Store(#[source] StoreError),
     #[error("the artifact cannot be read")]
     Artifact(#[source] ArtifactError),
+    #[error("the dossier cannot be read")]
+    Dossier(#[source] DossierError),
     #[error("the thread that read the artifact ended early")]
     Interrupted(#[source] tokio::task::JoinError),
 }
@@ -48,10 +51,12 @@ async fn load(store: &Store, sha256: &str) -> Result<Model, LoadError> {
     read.map_err(LoadError::Interrupted)?.map_err(LoadError::Artifact)
 }
 
-fn refusal(error: Arc<LoadError>) -> ApiError {
+pub(super) fn refusal(error: Arc<LoadError>) -> ApiError {
     match &*error {
         LoadError::Store(cause) if cause.is_transient() => ApiError::unavailable(error),
-        LoadError::Store(_) | LoadError::Artifact(_) | LoadError::Interrupted(_) => ApiError::internal(error),
+        LoadError::Store(_) | LoadError::Artifact(_) | LoadError::Dossier(_) | LoadError::Interrupted(_) => {
+            ApiError::internal(error)
+        }
     }
 }
 

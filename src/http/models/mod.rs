@@ -5,30 +5,55 @@ mod artifact;
 mod byte_cache;
 mod cache;
 mod delete;
+mod diagnosis;
+mod dossiers;
+mod explain;
+mod explained;
 mod get;
 mod list;
+mod plots;
 mod predict;
 mod predict_body;
 mod report;
+mod report_page;
 mod representation;
 mod rows;
 #[cfg(test)]
 mod samples;
+mod set_threshold;
+mod threshold_view;
+mod thresholds;
+
+use std::sync::Arc;
 
 use super::AppState;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::limits::HttpConfig;
 use super::routes::Handlers;
+use crate::ml::model::Model;
 use crate::records::{ModelId, ModelRecord};
-use admission::Admission;
+use admission::{Admission, Refused, Turn};
 use cache::ModelCache;
+use dossiers::DossierCache;
+
+/// Dossiers may hold this part of the memory that models may.
+const DOSSIER_SHARE: u64 = 4;
 
 pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("listModels", list::handle);
     handlers.add("getModel", get::handle);
     handlers.add("deleteModel", delete::handle);
     handlers.add("getModelReport", report::handle);
+    handlers.add("getModelDiagnosis", diagnosis::handle);
     handlers.add("getModelArtifact", artifact::handle);
+    handlers.add("getModelThresholds", thresholds::handle);
+    handlers.add("getModelThreshold", threshold_view::handle);
+    handlers.add("setModelThreshold", set_threshold::handle);
+    handlers.add("getModelImportance", explain::importance);
+    handlers.add("getModelCoefficients", explain::coefficients_of);
+    handlers.add("getModelPartialDependence", explain::partial_dependence);
+    handlers.add("getModelPlot", plots::handle);
+    handlers.add("getModelReportPage", report_page::handle);
     handlers.add("predict", predict::handle);
 }
 
@@ -36,6 +61,7 @@ pub(super) fn register(handlers: &mut Handlers) {
 #[derive(Clone)]
 pub(super) struct Serving {
     cache: ModelCache,
+    dossiers: DossierCache,
     admission: Admission,
 }
 
@@ -45,7 +71,36 @@ impl Serving {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             cache: ModelCache::new(config.model_cache_bytes),
+            dossiers: DossierCache::new(config.model_cache_bytes / DOSSIER_SHARE),
             admission: Admission::new(processors, config.max_concurrent_predictions),
+        }
+    }
+}
+
+impl Serving {
+    /// Waits for a turn to compute.
+    ///
+    /// # Errors
+    /// 429 if too many wait already.
+    async fn turn(&self) -> Result<Turn, ApiError> {
+        let refused = |refused: Refused| ApiError::new(Code::TooManyRequests, refused.to_string());
+        self.admission.turn().await.map_err(refused)
+    }
+}
+
+/// A model's record and the model itself. A record that was read just before its threshold was changed may name an
+/// artifact that has been swept away since; its successor then has another.
+async fn find_loaded(state: &AppState, id: ModelId) -> Result<(ModelRecord, Arc<Model>), ApiError> {
+    let record = find(state, id).await?;
+    match state.models.cache.get(&state.store, &record).await {
+        Ok(model) => Ok((record, model)),
+        Err(error) => {
+            let again = find(state, id).await?;
+            if again.sha256 == record.sha256 {
+                return Err(error);
+            }
+            let model = state.models.cache.get(&state.store, &again).await?;
+            Ok((again, model))
         }
     }
 }

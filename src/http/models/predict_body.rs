@@ -9,7 +9,15 @@ use crate::ml::config::{FieldError, ObjectReader, Range};
 pub(super) struct PredictBody {
     pub(super) rows: PredictRows,
     /// Instead of the model's own.
+    pub(super) instead: Instead,
+}
+
+/// What a request may replace of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Instead {
     pub(super) threshold: Option<f64>,
+    /// The share of positives that the probabilities shall hold at.
+    pub(super) prevalence: Option<f64>,
 }
 
 /// The two forms of rows.
@@ -32,6 +40,8 @@ impl PredictRows {
 
 /// What a threshold may be: a probability.
 pub(super) const THRESHOLD: Range = Range::Closed(0.0, 1.0);
+/// What a prevalence may be.
+pub(super) const PREVALENCE: Range = Range::Open(0.0, 1.0);
 
 /// Takes the body apart, so that its cells, of which there may be millions, are never copied.
 ///
@@ -43,11 +53,14 @@ pub(super) fn read_predict_body(mut body: Value) -> Result<PredictBody, Vec<Fiel
     if !body.is_object() {
         return Err(errors);
     }
-    let threshold = reader.optional_number("threshold", THRESHOLD, &mut errors);
+    let instead = Instead {
+        threshold: reader.optional_number("threshold", THRESHOLD, &mut errors),
+        prevalence: reader.optional_number("prevalence", PREVALENCE, &mut errors),
+    };
     let form = check_form(&mut reader, &mut errors);
     reader.finish(&mut errors);
     match form {
-        Some(form) if errors.is_empty() => Ok(PredictBody { rows: take_rows(&mut body, form), threshold }),
+        Some(form) if errors.is_empty() => Ok(PredictBody { rows: take_rows(&mut body, form), instead }),
         _ => Err(errors),
     }
 }
@@ -138,8 +151,9 @@ mod tests {
 
     #[test]
     fn rows_come_as_objects() {
-        let read = read_predict_body(json!({"rows": [{"area": 1.5}, {"area": null}], "threshold": 0.2})).unwrap();
-        assert_eq!((read.rows.len(), read.threshold), (2, Some(0.2)));
+        let read = json!({"rows": [{"area": 1.5}, {"area": null}], "threshold": 0.2, "prevalence": 0.01});
+        let read = read_predict_body(read).unwrap();
+        assert_eq!((read.rows.len(), read.instead), (2, Instead { threshold: Some(0.2), prevalence: Some(0.01) }));
         assert_eq!(read.rows, PredictRows::Objects(vec![json!({"area": 1.5}), json!({"area": null})]));
     }
 
@@ -148,7 +162,7 @@ mod tests {
         let read = read_predict_body(json!({"columns": ["area", "ward"], "data": [[1.5, "east"]]})).unwrap();
         let columns = vec!["area".to_owned(), "ward".to_owned()];
         assert_eq!(read.rows, PredictRows::Arrays { columns, data: vec![vec![json!(1.5), json!("east")]] });
-        assert_eq!((read.rows.len(), read.threshold), (1, None));
+        assert_eq!((read.rows.len(), read.instead), (1, Instead::default()));
     }
 
     #[test]
@@ -163,6 +177,8 @@ mod tests {
             (json!(7), vec![""]),
             (json!({}), vec!["/rows"]),
             (json!({"rows": {}, "threshold": 2, "rwos": []}), vec!["/threshold", "/rows", "/rwos"]),
+            (json!({"rows": [], "prevalence": 0}), vec!["/prevalence"]),
+            (json!({"rows": [], "prevalence": 1}), vec!["/prevalence"]),
             (json!({"rows": [], "columns": [], "data": []}), vec!["/rows"]),
             (json!({"columns": ["a"]}), vec!["/data"]),
             (json!({"data": [[1]]}), vec!["/columns"]),

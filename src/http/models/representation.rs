@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::threshold_view::ThresholdView;
 use crate::clock::Timestamp;
-use crate::ml::config::ThresholdRule;
 use crate::records::{DatasetId, JobId, ModelFeature, ModelId, ModelRecord, TrainingSummary, Verdict};
 
 /// One model version; its report has a place of its own.
@@ -25,22 +25,6 @@ pub(super) struct ModelView<'a> {
     verdict: Verdict,
 }
 
-/// The rule with its parameters, as the job gave it, and the probability it chose.
-#[derive(Debug, Serialize)]
-struct ThresholdView<'a> {
-    #[serde(flatten)]
-    rule: RuleView<'a>,
-    value: f64,
-}
-
-/// The parameter of `fixed` has the name of the outcome, and must not appear twice.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum RuleView<'a> {
-    Fixed { rule: &'static str },
-    Chosen(&'a ThresholdRule),
-}
-
 impl<'a> From<&'a ModelRecord> for ModelView<'a> {
     fn from(model: &'a ModelRecord) -> Self {
         // Taken apart whole, so that a member added to the record is shown or left out on purpose.
@@ -56,6 +40,8 @@ impl<'a> From<&'a ModelRecord> for ModelView<'a> {
             classes,
             threshold_rule,
             threshold,
+            threshold_basis,
+            dossier_sha256: _,
             features,
             training,
             verdict,
@@ -72,19 +58,10 @@ impl<'a> From<&'a ModelRecord> for ModelView<'a> {
             size_bytes: *size_bytes,
             positive_label: &classes.positive,
             negative_label: &classes.negative,
-            threshold: ThresholdView { rule: RuleView::of(threshold_rule), value: *threshold },
+            threshold: ThresholdView::new(threshold_rule, *threshold, threshold_basis.as_ref()),
             features,
             training,
             verdict: *verdict,
-        }
-    }
-}
-
-impl<'a> RuleView<'a> {
-    fn of(rule: &'a ThresholdRule) -> Self {
-        match rule {
-            ThresholdRule::Fixed { .. } => RuleView::Fixed { rule: "fixed" },
-            chosen => RuleView::Chosen(chosen),
         }
     }
 }
@@ -95,6 +72,7 @@ mod tests {
 
     use super::*;
     use crate::http::models::samples::sample_model;
+    use crate::ml::config::ThresholdRule;
 
     #[test]
     fn a_model_has_exactly_the_members_of_the_contract() {

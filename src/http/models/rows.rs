@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::predict_body::{PredictRows, read_predict_body};
+use super::predict_body::{Instead, PredictRows, read_predict_body};
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::parse_json;
 use crate::http::problem::FieldProblem;
@@ -15,7 +15,7 @@ use crate::ml::table::{
 #[derive(Debug)]
 pub(super) enum Input {
     Json { bytes: Bytes },
-    Csv { bytes: Bytes, delimiter: char, threshold: Option<f64> },
+    Csv { bytes: Bytes, delimiter: char, instead: Instead },
 }
 
 /// What a request may hold.
@@ -31,7 +31,7 @@ pub(super) struct Rows {
     pub(super) table: Table,
     pub(super) ignored_columns: Vec<String>,
     /// Instead of the model's own.
-    pub(super) threshold: Option<f64>,
+    pub(super) instead: Instead,
 }
 
 /// Reads a body against the columns of a model.
@@ -46,18 +46,18 @@ pub(super) fn read_rows(input: Input, model: &Model, limits: RowLimits) -> Resul
             let body = read_predict_body(parse_json(&bytes, limits.max_json_depth)?).map_err(ApiError::invalid)?;
             check_count(body.rows.len(), limits.max_rows)?;
             if body.rows.len() == 0 {
-                return Ok(Rows { table: Table::default(), ignored_columns: Vec::new(), threshold: body.threshold });
+                return Ok(Rows { table: Table::default(), ignored_columns: Vec::new(), instead: body.instead });
             }
             let parsed = match body.rows {
                 PredictRows::Objects(rows) => from_json_rows(&rows, &expected, &table_limits),
                 PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, &expected, &table_limits),
             };
-            rows(parsed, body.threshold)
+            rows(parsed, body.instead)
         }
-        Input::Csv { bytes, delimiter, threshold } => {
+        Input::Csv { bytes, delimiter, instead } => {
             check_count(lines(&bytes).saturating_sub(1), limits.max_rows)?;
             let csv = CsvRows { delimiter, header: true, missing_markers: &model.missing_markers };
-            rows(from_csv(&bytes, &csv, &expected, &table_limits), threshold)
+            rows(from_csv(&bytes, &csv, &expected, &table_limits), instead)
         }
     }
 }
@@ -87,9 +87,9 @@ fn lines(bytes: &[u8]) -> usize {
     count + usize::from(bytes.last().is_some_and(|last| *last != b'\n'))
 }
 
-fn rows(parsed: Result<Parsed, Vec<CellError>>, threshold: Option<f64>) -> Result<Rows, ApiError> {
+fn rows(parsed: Result<Parsed, Vec<CellError>>, instead: Instead) -> Result<Rows, ApiError> {
     match parsed {
-        Ok(Parsed { table, ignored_columns }) => Ok(Rows { table, ignored_columns, threshold }),
+        Ok(Parsed { table, ignored_columns }) => Ok(Rows { table, ignored_columns, instead }),
         Err(errors) => Err(ApiError::listing(Code::InvalidRows, errors.into_iter().map(problem).collect())),
     }
 }

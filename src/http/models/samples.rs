@@ -24,6 +24,8 @@ pub(super) fn sample_model() -> ModelRecord {
         classes: ClassNames { positive: "1".to_owned(), negative: "0".to_owned() },
         threshold_rule: ThresholdRule::MaxFBeta { beta: 1.0 },
         threshold: 0.31,
+        threshold_basis: None,
+        dossier_sha256: None,
         features: vec![
             feature("area", ColumnType::Numeric, None),
             feature("ward", ColumnType::Categorical, Some(vec!["east".to_owned(), "west".to_owned()])),
@@ -33,6 +35,7 @@ pub(super) fn sample_model() -> ModelRecord {
             best_epoch: 20,
             stopped_by: "early_stopping".to_owned(),
             examples_per_second: Some(12_345.0),
+            resampling: vec![],
             class_counts: vec![StageCounts {
                 stage: "train".to_owned(),
                 counts: ClassCounts { positive: 30, negative: 570 },
@@ -65,5 +68,7 @@ fn sample_report() -> Report {
         metrics: BTreeMap::new(),
         curves: Curves::default(),
         strength_search: None,
+        calibration: None,
+        cross_validation: None,
     }
 }

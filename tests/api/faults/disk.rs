@@ -66,12 +66,14 @@ impl Disk {
         }
     }
 
-    /// Waits until nothing is staged and the blobs are those that have a name.
+    /// Waits until nothing is staged and the blobs are those that have a name, and the dossiers of models, whose names
+    /// nobody is told.
     pub(super) async fn wait_until_swept(&self, named: &BTreeSet<String>) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let staged = entries(&self.root.join("staging"));
-            let blobs: BTreeSet<String> = self.blobs().iter().map(|blob| file_name(blob)).collect();
+            let blobs: BTreeSet<String> =
+                self.blobs().iter().filter(|blob| !is_dossier(blob)).map(|blob| file_name(blob)).collect();
             if staged.is_empty() && blobs == *named {
                 return;
             }
@@ -83,6 +85,12 @@ impl Disk {
     fn blobs(&self) -> Vec<PathBuf> {
         entries(&self.root.join("blobs")).iter().flat_map(|directory| entries(directory)).collect()
     }
+}
+
+/// A dossier names itself in its header, which comes first.
+fn is_dossier(blob: &Path) -> bool {
+    let bytes = fs::read(blob).unwrap_or_default();
+    bytes.windows(16).take(4_096).any(|window| window == b"evenkeel.dossier")
 }
 
 /// Whether the blob, whose bytes are those of its name, is a checkpoint.

@@ -113,7 +113,7 @@ impl Contract {
             found.push(format!("{} {} is {media_type:?}", operation.id, answer.status));
             return String::new();
         };
-        if !media_type.ends_with("json") {
+        if !(media_type.ends_with("/json") || media_type.ends_with("+json")) {
             return String::new();
         }
         let Ok(body) = serde_json::from_slice::<Value>(answer.body) else {

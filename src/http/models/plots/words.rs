@@ -1,0 +1,48 @@
+//! Numbers as people read them.
+
+/// With commas between thousands.
+pub(in crate::http::models) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+/// Three digits after the point; small numbers keep three significant ones.
+pub(in crate::http::models) fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        small if small < 0.000_1 => format!("{value:.1e}"),
+        small if small < 0.1 => {
+            let digits = (2.0 - small.log10().floor()) as usize;
+            format!("{value:.digits$}")
+        }
+        large if large >= 1_000.0 => format!("{value:.0}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// A share in percent.
+pub(in crate::http::models) fn share(value: f64) -> String {
+    format!("{} %", short(value * 100.0))
+}
+
+/// ` [low, high]`, or nothing.
+pub(in crate::http::models) fn interval(ci: Option<[f64; 2]>) -> String {
+    ci.map_or(String::new(), |[low, high]| format!(" [{}, {}]", short(low), short(high)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!((count(7), count(1_234), count(1_000_000)), ("7".into(), "1,234".into(), "1,000,000".into()));
+        for (value, text) in
+            [(0.0, "0"), (0.5, "0.500"), (0.012_34, "0.0123"), (-0.25, "-0.250"), (12_345.6, "12346"), (1e-7, "1.0e-7")]
+        {
+            assert_eq!(short(value), text);
+        }
+        assert_eq!((share(0.023), interval(Some([0.1, 0.25]))), ("2.300 %".into(), " [0.100, 0.250]".into()));
+    }
+}
