@@ -200,31 +200,8 @@ impl<'a> Neighbours<'a> {
             return ask(&mut || progress(1.0));
         }
         let index = self.index(&queries, &mut || progress(0.0))?;
-        let bound = index.bound(wanted.reach);
         let itinerary = itinerary(index, queries, &mut || progress(0.0))?;
-        let most = if itinerary.len() < 16 * index.blocks() { SPARSE_GROUP } else { GROUP };
-        let (mut done, mut next) = (0, FIRST_QUERIES);
-        while done < itinerary.len() {
-            ask(&mut || progress(done as f64 / itinerary.len() as f64))?;
-            let part = &itinerary[done..itinerary.len().min(done + next)];
-            let group = part.len().div_ceil(rayon::current_num_threads().max(2)).min(most);
-            let answers: Vec<_> = part
-                .par_chunks(group)
-                .map_init(
-                    || Scratch::new(index, group),
-                    |scratch, part| Group::new(index, &bound, wanted, queries, part, scratch).answer(),
-                )
-                .collect();
-            let mut work = 0;
-            for (members, part) in answers {
-                members.iter().for_each(|member| tell(member.query, &member.best));
-                work += part;
-            }
-            done += part.len();
-            let affordable = WORK_AT_ONCE / (work / part.len()).max(1);
-            next = affordable.clamp(2, 4 * next);
-        }
-        ask(&mut || progress(1.0))
+        follow(index, queries, &itinerary, wanted, progress, tell)
     }
 
     fn index(&self, queries: &Queries<'_>, halt: &mut Halt<'_>) -> Result<&Index<'a>, Stop> {
@@ -237,6 +214,41 @@ impl<'a> Neighbours<'a> {
         let index = Index::new(self.rows, with_axes, halt)?;
         Ok(cell.get_or_init(|| index))
     }
+}
+
+/// Answers queries in the order of their itinerary, in parts between which `progress` is asked.
+fn follow(
+    index: &Index<'_>,
+    queries: Queries<'_>,
+    itinerary: &[(u32, u32)],
+    wanted: &Ask<'_>,
+    progress: &mut Progress<'_>,
+    tell: &mut dyn FnMut(usize, &Best),
+) -> Result<(), Stop> {
+    let bound = index.bound(wanted.reach);
+    let most = if itinerary.len() < 16 * index.blocks() { SPARSE_GROUP } else { GROUP };
+    let (mut done, mut next) = (0, FIRST_QUERIES);
+    while done < itinerary.len() {
+        ask(&mut || progress(done as f64 / itinerary.len() as f64))?;
+        let part = &itinerary[done..itinerary.len().min(done + next)];
+        let group = part.len().div_ceil(rayon::current_num_threads().max(2)).min(most);
+        let answers: Vec<_> = part
+            .par_chunks(group)
+            .map_init(
+                || Scratch::new(index, group),
+                |scratch, part| Group::new(index, &bound, wanted, queries, part, scratch).answer(),
+            )
+            .collect();
+        let mut work = 0;
+        for (members, part) in answers {
+            members.iter().for_each(|member| tell(member.query, &member.best));
+            work += part;
+        }
+        done += part.len();
+        let affordable = WORK_AT_ONCE / (work / part.len()).max(1);
+        next = affordable.clamp(2, 4 * next);
+    }
+    ask(&mut || progress(1.0))
 }
 
 impl Index<'_> {

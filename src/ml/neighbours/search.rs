@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use ndarray::ArrayView1;
+
 use super::Reach;
 use super::best::Best;
 use super::bound::{Beside, Bound, MOST_F32};
@@ -101,6 +103,13 @@ pub(super) struct Group<'g, 'a> {
     work: usize,
 }
 
+fn copy_row(row: ArrayView1<'_, f64>, copy: &mut [f64]) {
+    match row.as_slice() {
+        Some(row) => copy.copy_from_slice(row),
+        None => copy.iter_mut().zip(row).for_each(|(to, value)| *to = *value),
+    }
+}
+
 impl<'g, 'a> Group<'g, 'a> {
     /// `queries` are as many as the scratch is for, or fewer, each with the block in which it lies, neighbours in the list.
     pub(super) fn new(
@@ -114,13 +123,16 @@ impl<'g, 'a> Group<'g, 'a> {
         let (columns, stride) = (index.rows.columns(), index.rows.stride());
         let mut members = Vec::with_capacity(queries.len());
         scratch.all = Extent::NOTHING;
+        // Rows lie all over the memory. Fetched one right after another, several are on their way at a time; with the
+        // rest of the work in between, each would be waited for.
+        for (&(_, query), copy) in queries.iter().zip(scratch.points.chunks_exact_mut(columns.max(1))) {
+            copy_row(all.point(query as usize), copy);
+        }
         for (place, &(home, query)) in queries.iter().enumerate() {
             let query = query as usize;
-            let point = all.point(query);
-            let copy = &mut scratch.points[place * columns..(place + 1) * columns];
-            copy.iter_mut().zip(point).for_each(|(to, value)| *to = *value);
+            let point = &scratch.points[place * columns..(place + 1) * columns];
             let placed = &mut scratch.placed[place * stride..(place + 1) * stride];
-            let norm = index.space.place(point, placed);
+            let norm = index.space.place(ArrayView1::from(point), placed);
             let along = index.space.along(placed);
             let mut extent = Extent::NOTHING;
             extent.include(&along);

@@ -55,7 +55,10 @@ impl Space {
     /// Writes the point's coordinates and gives their norm, which is not finite where they are too large to be used.
     pub(super) fn place(&self, point: ArrayView1<'_, f64>, placed: &mut [f64]) -> f64 {
         placed[point.len()..].fill(0.0);
-        placed.iter_mut().zip(point).for_each(|(to, value)| *to = *value);
+        match point.as_slice() {
+            Some(point) => placed[..point.len()].copy_from_slice(point),
+            None => placed.iter_mut().zip(point).for_each(|(to, value)| *to = *value),
+        }
         // Norms are used in bounds, from above.
         place(placed, &self.centre, self.scale).sqrt() * 1.000_001
     }

@@ -7,7 +7,7 @@
 use super::best::Place;
 use super::rows::Queries;
 use super::search::Ask;
-use super::{Neighbours, Progress, Reach};
+use super::{Neighbours, Progress, Reach, follow, itinerary};
 use crate::ml::observe::Stop;
 
 /// More than sums of k distances can differ for rounding.
@@ -37,7 +37,10 @@ impl Neighbours<'_> {
             let mut sums = vec![f64::INFINITY; rows.len()];
             let at_home = Ask { home_only: true, ..nearest };
             let all = Queries::Places(matrix, rows);
-            self.search(all, &at_home, &mut |share| progress(0.3 * share), &mut |query, best| {
+            let index = self.index(&all, &mut || progress(0.0))?;
+            // Both searches go the same way.
+            let itinerary = itinerary(index, all, &mut || progress(0.0))?;
+            follow(index, all, &itinerary, &at_home, &mut |share| progress(0.3 * share), &mut |query, best| {
                 if best.is_full() {
                     sums[query] = sum(best.entries());
                 }
@@ -47,7 +50,7 @@ impl Neighbours<'_> {
             let ceilings = vec![(nearest_at_most * nearest_at_most * MARGIN, usize::MAX); rows.len()];
             let within = Ask { width: 1, ceilings: Some(&ceilings), any: true, ..nearest };
             places.clear();
-            self.search(all, &within, &mut |share| progress(0.3 + 0.3 * share), &mut |query, best| {
+            follow(index, all, &itinerary, &within, &mut |share| progress(0.3 + 0.3 * share), &mut |query, best| {
                 if best.is_full() {
                     places.push(query);
                 }
