@@ -11,7 +11,8 @@ use std::io::{BufReader, BufWriter, Write, stdin, stdout};
 use std::ops::ControlFlow;
 
 use evenkeel::ml::config::{ConfigLimits, ResampleStep, check_resample_steps};
-use evenkeel::ml::resample::apply;
+use evenkeel::ml::labels::ClassNames;
+use evenkeel::ml::resample::apply_to_classes;
 use evenkeel::ml::seed::Seed;
 use evenkeel::ml::sets::{FeatureKinds, TrainSet};
 use ndarray::Array2;
@@ -66,7 +67,8 @@ fn read_step(step: &Value) -> Result<ResampleStep, String> {
 }
 
 fn answer(step: &ResampleStep, set: &TrainSet) -> Value {
-    match apply(0, step, set.clone(), Seed(0), &mut |_| ControlFlow::Continue(())) {
+    let classes = ClassNames { negative: "0".to_owned(), positive: "1".to_owned() };
+    match apply_to_classes(0, step, &classes, set.clone(), Seed(0), &mut |_| ControlFlow::Continue(())) {
         Err(error) => json!({ "error": error.to_string() }),
         Ok(made) => {
             let rows: Vec<Vec<f64>> = made.set.features.rows().into_iter().map(|row| row.to_vec()).collect();

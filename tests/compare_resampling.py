@@ -81,7 +81,7 @@ def random_sets():
 
 
 def steps_without_chance():
-    for strategy in ("auto", "all"):
+    for strategy in ("auto", "all", ["1"], ["0", "1"]):
         yield {"method": "tomek_links", "sampling_strategy": strategy}
     for kind in ("all", "mode"):
         for k in (1, 3, 4):
@@ -97,7 +97,15 @@ def steps_without_chance():
             yield {"method": "near_miss", "version": version, "n_neighbors": k, "n_neighbors_ver3": k}
 
 
-def steps_with_chance(seed):
+def by_label(counts):
+    """Rows of a class by its label: the smaller one grows, the larger one grows, the larger one shrinks."""
+    minority, majority = min(counts, key=counts.get), max(counts, key=counts.get)
+    yield {"method": "random_over_sampler", "sampling_strategy": {str(minority): counts[minority] + 7}}
+    yield {"method": "smote", "sampling_strategy": {str(majority): counts[majority] + 20}}
+    yield {"method": "random_under_sampler", "sampling_strategy": {str(majority): counts[majority] - 15}}
+
+
+def steps_with_chance(seed, counts):
     common = {"seed": seed, "rng": "numpy"}
     ratio = {"sampling_strategy": 0.8}
     for parameters in (
@@ -115,6 +123,7 @@ def steps_with_chance(seed):
         {"method": "one_sided_selection", "n_seeds_S": 20, "n_neighbors": 3},
         {"method": "smote_tomek"},
         {"method": "smoteenn"},
+        *by_label(counts),
     ):
         yield parameters | common
     if seed in SEEDS[:2]:
@@ -122,7 +131,7 @@ def steps_with_chance(seed):
 
 
 def combinations(sets):
-    for name, (X, _, categorical) in sets.items():
+    for name, (X, y, categorical) in sets.items():
         if len(categorical) == X.shape[1]:
             for seed in SEEDS:
                 for k in (3, 5):
@@ -137,7 +146,8 @@ def combinations(sets):
             # A condensed set of thousands of rows takes imbalanced-learn minutes.
             slow = ("condensed_nearest_neighbour", "svm_smote") if len(X) > 2000 else ()
             for seed in SEEDS[:3] if len(X) > 600 else SEEDS:
-                yield from ((name, step) for step in steps_with_chance(seed) if step["method"] not in slow)
+                steps = steps_with_chance(seed, {label: int((y == label).sum()) for label in (0, 1)})
+                yield from ((name, step) for step in steps if step["method"] not in slow)
 
 
 def theirs(sets, name, step):
@@ -145,6 +155,10 @@ def theirs(sets, name, step):
     step = {key: value for key, value in step.items() if key != "rng"}
     if step["method"] in WITHOUT_SEED:
         step.pop("seed", None)
+    if isinstance(step.get("sampling_strategy"), dict):
+        step["sampling_strategy"] = {int(label): rows for label, rows in step["sampling_strategy"].items()}
+    if isinstance(step.get("sampling_strategy"), list):
+        step["sampling_strategy"] = [int(label) for label in step["sampling_strategy"]]
     return imblearn_steps.resample(step, X, y, categorical)
 
 

@@ -24,7 +24,7 @@ pub use penalty::{Penalty, Regularization, Strength};
 pub use reader::{FieldError, ObjectReader, Range};
 pub use resample_table::{ResampleConfig, ResampleNumeric, ResamplePreprocess};
 pub use resampling::*;
-pub use strategy::{NamedStrategy, SamplingStrategy};
+pub use strategy::{NamedStrategy, SamplingStrategy, UnknownClass};
 
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,17 @@ impl Split {
         match self {
             Split::Stratified { .. } => None,
             Split::Group { column, .. } | Split::Time { column, .. } | Split::Column { column } => Some(column),
+        }
+    }
+
+    /// The share of the rows that are not tested which validates.
+    pub fn validation_share(&self) -> f64 {
+        match *self {
+            Split::Stratified { test_fraction, validation_fraction }
+            | Split::Group { test_fraction, validation_fraction, .. }
+            | Split::Time { test_fraction, validation_fraction, .. } => validation_fraction / (1.0 - test_fraction),
+            // There are no folds by a column.
+            Split::Column { .. } => 0.25,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What was asked for, and how many rows there are for it.
 
-use crate::ml::config::{MlpConfig, ModelConfig, Optimizer, ResampleMethod, ResampleStep, Scale, TrainConfig};
+use crate::ml::config::{
+    MlpConfig, ModelConfig, Optimizer, ResampleMethod, ResampleStep, SamplingStrategy, Scale, TrainConfig,
+};
 use crate::ml::labels::{ClassCounts, ClassNames, ClassWeights};
 
 /// A configuration with the rows that it is for.
@@ -43,7 +45,8 @@ impl Setting<'_> {
     /// The rows per class that an epoch learns from, as exactly as is known.
     pub(super) fn learnt(&self) -> ClassCounts {
         self.learnt.unwrap_or_else(|| {
-            let resampled = self.config.resample.iter().fold(self.train, |counts, step| after(step, counts));
+            let resampled =
+                self.config.resample.iter().fold(self.train, |counts, step| after(step, counts, self.classes));
             self.config.learnt_counts(resampled)
         })
     }
@@ -62,7 +65,13 @@ impl Setting<'_> {
 }
 
 /// About the rows per class after a step.
-fn after(step: &ResampleStep, counts: ClassCounts) -> ClassCounts {
+fn after(step: &ResampleStep, counts: ClassCounts, classes: &ClassNames) -> ClassCounts {
+    if let Ok(SamplingStrategy::RowsOf([negative, positive])) = step.sampling_strategy.of(classes) {
+        return ClassCounts {
+            positive: positive.unwrap_or(counts.positive),
+            negative: negative.unwrap_or(counts.negative),
+        };
+    }
     let minority_is_positive = counts.minority_is_positive();
     let (minority, majority) = (counts.positive.min(counts.negative), counts.positive.max(counts.negative));
     let ratio = step.sampling_strategy.ratio();

@@ -39,6 +39,7 @@ impl Draw {
 /// A draw of the training rows for each member of an ensemble; of the first, `class_counts` gets the counts.
 pub(super) fn draw_members(
     bagging: &Bagging,
+    classes: &ClassNames,
     rows: &TrainSet,
     seed: Seed,
     class_counts: &mut Vec<StageCounts>,
@@ -49,6 +50,7 @@ pub(super) fn draw_members(
         let seed = seed.derive(&format!("bagging {member}"));
         let drawn = resample_all(
             &bagging.resample,
+            classes,
             rows.clone(),
             seed,
             &mut own_counts,

@@ -127,7 +127,7 @@ fn resampled_rows(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
 pub fn rows_after(steps: &[ResampleStep], rows: f64, minority: f64) -> u64 {
     let majority = rows - minority;
     let grown = steps.iter().map(|step| match step.method.adds_rows() {
-        true => majority + majority * step.sampling_strategy.ratio(),
+        true => step.sampling_strategy.rows_after(majority),
         false => rows,
     });
     grown.fold(rows, f64::max) as u64

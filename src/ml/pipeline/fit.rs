@@ -143,9 +143,9 @@ impl Lesson<'_> {
         let natural = train.class_counts();
         let noise_scale = noise_scale(&train.features, noise_columns);
         let mut resampled = Vec::new();
-        let set = resample_all(&config.resample, train, seed, &mut resampled, log, observer)?;
+        let set = resample_all(&config.resample, classes, train, seed, &mut resampled, log, observer)?;
         let drawn = match &config.bagging {
-            Some(bagging) => draw_members(bagging, &set, seed, &mut resampled, observer)?,
+            Some(bagging) => draw_members(bagging, classes, &set, seed, &mut resampled, observer)?,
             None => vec![set],
         };
         let draws = drawn.into_iter().map(|rows| Draw::new(config, classes, natural, rows));
@@ -174,6 +174,7 @@ fn noise_scale(features: &Array2<f64>, noise_columns: &[bool]) -> Vec<f64> {
 
 pub(super) fn resample_all(
     steps: &[ResampleStep],
+    classes: &ClassNames,
     mut set: TrainSet,
     seed: Seed,
     class_counts: &mut Vec<StageCounts>,
@@ -184,7 +185,8 @@ pub(super) fn resample_all(
         let step_seed = step.seed.map_or_else(|| seed.derive(&format!("resample-{index}")), Seed);
         let rows_before = set.rows();
         let share = |fraction: f64| (index as f64 + fraction) / steps.len() as f64;
-        let resampled = resample::apply(index, step, set, step_seed, &mut |done| observer.step(share(done)))
+        let progress = &mut |done| observer.step(share(done));
+        let resampled = resample::apply_to_classes(index, step, classes, set, step_seed, progress)
             .map_err(|source| TrainError::resample(index, step.method.name(), source))?;
         log.step(step.method.name(), rows_before, resampled.set.rows(), resampled.removed);
         set = resampled.set;

@@ -88,7 +88,7 @@ impl Passes {
 
     fn edit(&mut self, task: &mut Task<'_>, k: usize, kind: KindSel) -> Result<(), ResampleError> {
         if task.is_numpy() {
-            task.plan = SamplingPlan::new(task.plan.strategy, self.set.class_counts(), task.rng)?;
+            task.plan = SamplingPlan::new(task.plan.strategy.clone(), self.set.class_counts(), task.rng)?;
         }
         let clean = task.plan.classes_to_clean()?;
         let Outcome { set, removed } = edit(task, &self.set, clean, k, kind)?;

@@ -62,6 +62,7 @@ use std::ops::ControlFlow;
 use self::draws::Draws;
 use self::plan::SamplingPlan;
 use super::config::{ResampleMethod, ResampleStep, RngKind};
+use super::labels::ClassNames;
 use super::neighbours::Progress;
 use super::observe::Stop;
 use super::seed::Seed;
@@ -155,7 +156,7 @@ pub fn apply(
         rng: step.rng,
         keep_integers: step.keep_integers,
         draws: &mut Draws::new(step, step_index, seed)?,
-        plan: SamplingPlan::new(step.sampling_strategy, set.class_counts(), step.rng)?,
+        plan: SamplingPlan::new(step.sampling_strategy.clone(), set.class_counts(), step.rng)?,
         notes: &mut Vec::new(),
         progress: &mut *progress,
     };
@@ -163,6 +164,22 @@ pub fn apply(
     let notes = std::mem::take(task.notes);
     report(progress, 1.0)?;
     Ok(Resampled { set: outcome.set, removed: outcome.removed, notes })
+}
+
+/// [`apply`] to rows whose classes have names, by which the step may speak of them.
+///
+/// # Errors
+/// As [`apply`], and if the step names a class that there is not.
+pub fn apply_to_classes(
+    step_index: usize,
+    step: &ResampleStep,
+    classes: &ClassNames,
+    set: TrainSet,
+    seed: Seed,
+    progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
+) -> Result<Resampled, ResampleError> {
+    let sampling_strategy = step.sampling_strategy.of(classes).map_err(PlanError::from)?;
+    apply(step_index, &ResampleStep { sampling_strategy, ..step.clone() }, set, seed, progress)
 }
 
 fn run(task: &mut Task<'_>, method: &ResampleMethod, set: TrainSet) -> Result<Outcome, ResampleError> {
@@ -251,7 +268,7 @@ impl Task<'_> {
             rng: self.rng,
             keep_integers: self.keep_integers,
             draws: &mut *self.draws,
-            plan: self.plan,
+            plan: self.plan.clone(),
             notes: &mut *self.notes,
             progress: &mut within,
         })
@@ -279,9 +296,12 @@ impl Task<'_> {
         most
     }
 
-    /// How many rows to add, and to which class: of two classes only one can lack rows.
+    /// How many rows to add, and to which class: a step grows one.
     fn rows_to_add(&self, set: &TrainSet) -> Result<(bool, usize), ResampleError> {
         let [negative, positive] = self.plan.rows_to_add()?;
+        if negative > 0 && positive > 0 {
+            return Err(PlanError::BothGrow.into());
+        }
         check_size(set.rows(), negative + positive, RESAMPLED_ROWS_MAX)?;
         Ok((positive > 0, negative + positive))
     }

@@ -57,7 +57,7 @@ mod tests {
             keep_integers: false,
             notes: &mut Vec::new(),
             draws: &mut Draws::new(&step, 0, Seed(0)).unwrap(),
-            plan: SamplingPlan::new(step.sampling_strategy, ClassCounts::of(&labels), step.rng).unwrap(),
+            plan: SamplingPlan::new(step.sampling_strategy.clone(), ClassCounts::of(&labels), step.rng).unwrap(),
             progress: &mut |_| ControlFlow::Continue(()),
         };
         assert_eq!(select(&mut task, &labels, [Some(3), Some(6)], true), [1, 3, 1, 5, 5, 5, 2, 5, 7]);

@@ -58,7 +58,7 @@ pub fn resample_table(
     let set = TrainSet { kinds: encoding.kinds(), ..set };
     let counts = set.class_counts();
     let mut steps = vec![StepCounts { step: None, method: None, counts, notes: Vec::new() }];
-    let (set, removed) = apply_steps(config, set, &mut steps, progress)?;
+    let (set, removed) = apply_steps(config, &target.classes, set, &mut steps, progress)?;
     let mut origins = origin::of_rows(&set, &target.rows, &config.resample);
     if config.keep_removed {
         origins.extend(origin::of_removed(&removed, &target.rows));
@@ -70,6 +70,7 @@ pub fn resample_table(
 
 fn apply_steps(
     config: &ResampleConfig,
+    classes: &ClassNames,
     mut set: TrainSet,
     steps: &mut Vec<StepCounts>,
     progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
@@ -78,7 +79,8 @@ fn apply_steps(
     let count = config.resample.len() as f64;
     for (index, step) in config.resample.iter().enumerate() {
         let seed = step.seed.map_or_else(|| Seed(config.seed).derive(&format!("resample-{index}")), Seed);
-        let resampled = resample::apply(index, step, set, seed, &mut |done| progress((index as f64 + done) / count))
+        let step_progress = &mut |done| progress((index as f64 + done) / count);
+        let resampled = resample::apply_to_classes(index, step, classes, set, seed, step_progress)
             .map_err(|source| ResampleTableError::step(index, step.method.name(), source))?;
         set = resampled.set;
         removed.extend(resampled.removed);

@@ -15,10 +15,15 @@ fn over_samplers_add_what_was_asked_and_keep_all_rows_in_order() {
     let mut pairs: Vec<_> = over().into_iter().map(|method| (method, numbers.clone())).collect();
     pairs.push((ResampleMethod::Smotenc { k_neighbors: 4 }, with_categories(200, 3)));
     pairs.push((ResampleMethod::Smoten { k_neighbors: 4 }, with_categories(200, 0)));
-    for (strategy, minority) in [(AUTO, 160), (SamplingStrategy::Ratio(0.5), 80), (SamplingStrategy::Ratio(0.25), 40)] {
+    for (strategy, minority) in [
+        (AUTO, 160),
+        (SamplingStrategy::Ratio(0.5), 80),
+        (SamplingStrategy::Ratio(0.25), 40),
+        (SamplingStrategy::RowsOf([None, Some(75)]), 75),
+    ] {
         for (method, set) in &pairs {
             let name = format!("{method:?}");
-            let Resampled { set: grown, removed, notes } = run(&step_to(method.clone(), strategy), set);
+            let Resampled { set: grown, removed, notes } = run(&step_to(method.clone(), strategy.clone()), set);
             assert_eq!(grown.class_counts(), ClassCounts { positive: minority, negative: 160 }, "{name}");
             assert_eq!(grown.select(&(0..200).collect::<Vec<_>>()), *set, "{name}");
             assert!(grown.labels[200..].iter().all(|&label| label), "{name}");
@@ -31,14 +36,19 @@ fn over_samplers_add_what_was_asked_and_keep_all_rows_in_order() {
 #[test]
 fn under_samplers_keep_what_was_asked_and_the_minority_whole() {
     let set = overlapping(200, 3);
-    for (strategy, majority) in [(AUTO, 40), (SamplingStrategy::Ratio(0.5), 80), (SamplingStrategy::Ratio(0.25), 160)] {
+    for (strategy, majority) in [
+        (AUTO, 40),
+        (SamplingStrategy::Ratio(0.5), 80),
+        (SamplingStrategy::Ratio(0.25), 160),
+        (SamplingStrategy::RowsOf([Some(55), None]), 55),
+    ] {
         for method in under() {
             let with_replacement = method == ResampleMethod::RandomUnderSampler { replacement: true };
             let clustered = matches!(method, ResampleMethod::ClusterCentroids { .. });
             let centred = method == ResampleMethod::ClusterCentroids { voting: Voting::Soft } && majority < 160;
             let hard = matches!(method, ResampleMethod::InstanceHardnessThreshold { .. });
             let name = format!("{method:?}");
-            let Resampled { set: kept, removed, .. } = run(&step_to(method, strategy), &set);
+            let Resampled { set: kept, removed, .. } = run(&step_to(method, strategy.clone()), &set);
             assert_eq!(kept.class_counts(), ClassCounts { positive: 40, negative: majority }, "{name}");
             assert!(kept.labels.is_sorted(), "{name}: negative rows come first");
             let positives = kept.origins[majority..].iter().map(|&origin| source(origin)).collect::<Vec<_>>();

@@ -1,9 +1,8 @@
 //! `bagging`: several models, each of its own draw of the training rows.
 
-use super::resampling::check_resample;
+use super::resampling::{KnownClasses, check_resample};
 use crate::ml::config::reader::{FieldError, ObjectReader};
 use crate::ml::config::*;
-use crate::ml::labels::ClassCounts;
 
 /// Models of an ensemble where a request does not say.
 const MEMBERS: u64 = 10;
@@ -19,7 +18,7 @@ pub(super) struct Beside<'a> {
 pub(super) fn check_bagging(
     reader: &mut ObjectReader<'_>,
     limits: &ConfigLimits,
-    counts: Option<ClassCounts>,
+    classes: KnownClasses<'_>,
     beside: &Beside<'_>,
     errors: &mut Vec<FieldError>,
 ) -> Option<Bagging> {
@@ -29,9 +28,9 @@ pub(super) fn check_bagging(
     let mut resample = vec![balanced_draw()];
     if bagging.present("resample").is_some() {
         // Steps before the draw change the counts that it begins with.
-        let counts = counts.filter(|_| beside.resample.is_empty());
+        let counts = classes.counts.filter(|_| beside.resample.is_empty());
         let before = errors.len();
-        resample = check_resample(&mut bagging, limits, counts, errors);
+        resample = check_resample(&mut bagging, limits, KnownClasses { counts, ..classes }, errors);
         check_draws(&bagging, &resample, errors.len() > before, errors);
     }
     bagging.finish(errors);

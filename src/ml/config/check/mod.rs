@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::reader::{FieldError, ObjectReader, kind};
 use super::{AugmentStep, ConfigLimits, DecidedOn, Split, TrainConfig};
-use crate::ml::labels::ClassCounts;
+use crate::ml::labels::{ClassCounts, ClassNames};
 use crate::ml::table::ColumnType;
 use augmentation::check_augment;
 use bagging::{Beside, check_bagging};
@@ -33,7 +33,7 @@ use evaluation::{Around, check_evaluation};
 use learning::{check_calibration, check_loss, check_model, check_regularization, check_threshold, is_logistic};
 use network::{check_optimizer, check_training};
 use preparation::{check_preprocess, check_split};
-use resampling::{FeatureTypes, check_resample, check_step_features};
+use resampling::{FeatureTypes, KnownClasses, check_resample, check_step_features};
 
 /// Names and labels longer than this are refused.
 const MAX_NAME_CHARS: usize = 500;
@@ -91,14 +91,16 @@ impl TrainConfig {
         let sample_weight = check_sample_weight(reader, facts, &target, &split, errors);
         let preprocess = check_preprocess(reader, errors);
         let counts = train_counts(class_counts.as_ref(), &positive_label, &split);
-        let resample = check_resample(reader, limits, counts, errors);
+        let names = class_names(class_counts.as_ref(), &positive_label);
+        let classes = KnownClasses { names: names.as_ref(), counts };
+        let resample = check_resample(reader, limits, classes, errors);
         let augment = check_augment(reader, limits, errors);
         let model = check_model(reader, limits, errors);
         let loss = check_loss(reader, class_counts.as_ref(), errors);
         let regularization = check_regularization(reader, counts, &resample, errors);
         let beside =
             Beside { model: &model, penalty: &regularization, resample: &resample, sample_weight: &sample_weight };
-        let bagging = check_bagging(reader, limits, counts, &beside, errors);
+        let bagging = check_bagging(reader, limits, classes, &beside, errors);
         let optimizer = check_optimizer(reader, &model, errors);
         let training = check_training(reader, &model, &loss, limits, errors);
         let calibration = check_calibration(reader, &loss, errors);
@@ -308,6 +310,13 @@ fn train_counts(
 }
 
 /// The labelled rows of each class.
+/// What the two classes are called, if there are two and one of them is the positive one.
+fn class_names(class_counts: Option<&BTreeMap<String, usize>>, positive_label: &str) -> Option<ClassNames> {
+    let counts = class_counts.filter(|counts| counts.contains_key(positive_label))?;
+    let negative = counts.keys().find(|label| *label != positive_label)?.clone();
+    Some(ClassNames { positive: positive_label.to_owned(), negative })
+}
+
 fn all_counts(class_counts: Option<&BTreeMap<String, usize>>, positive_label: &str) -> Option<ClassCounts> {
     let counts = class_counts?;
     let positive = *counts.get(positive_label)?;

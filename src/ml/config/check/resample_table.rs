@@ -1,15 +1,12 @@
 //! What a job that resamples a dataset is told.
 
-use std::collections::BTreeMap;
-
-use super::resampling::check_resample;
+use super::resampling::{KnownClasses, check_resample};
 use super::{
-    DatasetFacts, Features, MAX_NAME_CHARS, MAX_SEED, check_exclude, check_positive_label, check_target,
-    class_counts_of, column,
+    DatasetFacts, Features, MAX_NAME_CHARS, MAX_SEED, all_counts, check_exclude, check_positive_label, check_target,
+    class_counts_of, class_names, column,
 };
 use crate::ml::config::reader::{FieldError, ObjectReader};
 use crate::ml::config::{ConfigLimits, NumericImpute, ResampleConfig, ResampleNumeric, ResamplePreprocess, Scale};
-use crate::ml::labels::ClassCounts;
 use crate::ml::table::WriteFormat;
 
 impl ResampleConfig {
@@ -27,7 +24,10 @@ impl ResampleConfig {
         let positive_label = check_positive_label(reader, facts, &target, class_counts.as_ref(), errors);
         let exclude = check_exclude(reader, facts, &target, errors);
         let before = errors.len();
-        let resample = check_resample(reader, limits, counts(class_counts.as_ref(), &positive_label), errors);
+        let names = class_names(class_counts.as_ref(), &positive_label);
+        let counts = all_counts(class_counts.as_ref(), &positive_label);
+        let classes = KnownClasses { names: names.as_ref(), counts };
+        let resample = check_resample(reader, limits, classes, errors);
         if resample.is_empty() && errors.len() == before {
             reader.error("resample", "expected at least one step", errors);
         }
@@ -50,13 +50,6 @@ impl ResampleConfig {
         check_origin_columns(reader, facts, &config, errors);
         config
     }
-}
-
-/// The rows of each class; those of the first step, which sees all of them.
-fn counts(class_counts: Option<&BTreeMap<String, usize>>, positive_label: &str) -> Option<ClassCounts> {
-    let counts = class_counts?;
-    let positive = *counts.get(positive_label)?;
-    Some(ClassCounts { positive, negative: counts.values().sum::<usize>() - positive })
 }
 
 fn check_preprocess(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> ResamplePreprocess {

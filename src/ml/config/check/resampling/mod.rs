@@ -19,7 +19,7 @@ pub(super) use features::{FeatureTypes, check_step_features};
 use super::{MAX_NUMPY_SEED, MAX_SEED};
 use crate::ml::config::reader::{FieldError, ObjectReader};
 use crate::ml::config::*;
-use crate::ml::labels::ClassCounts;
+use crate::ml::labels::{ClassCounts, ClassNames};
 use strategy::{Family, check_strategy};
 
 /// Reads a list of resampling steps by itself, as `evenkeel resample` takes it.
@@ -31,14 +31,15 @@ pub fn check_resample_steps(
     let mut errors = Vec::new();
     let wrapped = serde_json::json!({ "resample": value });
     let mut reader = ObjectReader::new(&wrapped, "", &mut errors);
-    let steps = check_resample(&mut reader, limits, counts, &mut errors);
+    let classes = KnownClasses { names: None, counts };
+    let steps = check_resample(&mut reader, limits, classes, &mut errors);
     if errors.is_empty() { Ok(steps) } else { Err(errors) }
 }
 
 pub(super) fn check_resample(
     reader: &mut ObjectReader<'_>,
     limits: &ConfigLimits,
-    counts: Option<ClassCounts>,
+    classes: KnownClasses<'_>,
     errors: &mut Vec<FieldError>,
 ) -> Vec<ResampleStep> {
     reader
@@ -47,15 +48,24 @@ pub(super) fn check_resample(
         .enumerate()
         .filter_map(|(index, (pointer, value))| {
             // Only the first step sees the rows as they were split; the counts after it depend on the data.
-            let facts = Facts { limits, counts: counts.filter(|_| index == 0) };
+            let facts = Facts { limits, names: classes.names, counts: classes.counts.filter(|_| index == 0) };
             check_resample_step(value, pointer, &facts, errors)
         })
         .collect()
 }
 
+/// What is known of the classes before there are rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownClasses<'a> {
+    pub(super) names: Option<&'a ClassNames>,
+    /// About how many rows each has.
+    pub(super) counts: Option<ClassCounts>,
+}
+
 /// What the parameters of a step are checked against.
 struct Facts<'a> {
     limits: &'a ConfigLimits,
+    names: Option<&'a ClassNames>,
     /// About how many rows the step sees, where that is known.
     counts: Option<ClassCounts>,
 }
@@ -82,7 +92,7 @@ fn check_resample_step(
     let mut step = ObjectReader::new(value, pointer, errors);
     let entry = check_method(value, &mut step, errors)?;
     let method = (entry.read)(&mut step, facts, errors);
-    let sampling_strategy = check_strategy(&mut step, entry.family, facts.counts, errors);
+    let sampling_strategy = check_strategy(&mut step, entry.family, facts, errors);
     let rng = step.choice("rng", RngKind::Default, &[("default", RngKind::Default), ("numpy", RngKind::Numpy)], errors);
     let max_seed = if rng == RngKind::Numpy { MAX_NUMPY_SEED } else { MAX_SEED };
     let seed = step.optional_integer("seed", 0, max_seed, errors);

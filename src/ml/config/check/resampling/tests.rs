@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{check_resample_steps, methods};
-use crate::ml::config::{ConfigLimits, FieldError, ResampleStep};
-use crate::ml::labels::ClassCounts;
+use super::{KnownClasses, check_resample, check_resample_steps, methods};
+use crate::ml::config::{ConfigLimits, FieldError, ObjectReader, ResampleStep};
+use crate::ml::labels::{ClassCounts, ClassNames};
 
 fn check(step: Value) -> Result<ResampleStep, Vec<FieldError>> {
     check_resample_steps(&json!([step]), &ConfigLimits::STANDARD, None).map(|mut steps| steps.remove(0))
@@ -58,6 +58,41 @@ fn parameters_out_of_range_are_refused_by_their_names() {
         let found: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(found, [pointer], "{step}");
     }
+}
+
+#[test]
+fn classes_are_named_by_their_labels() {
+    for (method, strategy) in [
+        ("smote", json!({"1": 500})),
+        ("random_over_sampler", json!({"0": 900, "1": 500})),
+        ("near_miss", json!({"0": 40})),
+        ("tomek_links", json!(["0", "1"])),
+    ] {
+        let step = check(json!({"method": method, "sampling_strategy": strategy})).unwrap();
+        let stored = serde_json::to_value(&step).unwrap();
+        assert_eq!(stored["sampling_strategy"], strategy);
+        assert_eq!(check(stored).unwrap(), step, "what is shown can be posted again");
+    }
+    let names = ClassNames { positive: "1".to_owned(), negative: "0".to_owned() };
+    let counts = Some(ClassCounts { positive: 30, negative: 70 });
+    let wrong = |method: &str, strategy: Value| {
+        let request = json!({"resample": [{"method": method, "sampling_strategy": strategy}]});
+        let mut errors = Vec::new();
+        let mut reader = ObjectReader::new(&request, "", &mut errors);
+        let classes = KnownClasses { names: Some(&names), counts };
+        check_resample(&mut reader, &ConfigLimits::STANDARD, classes, &mut errors);
+        errors.into_iter().map(|error| error.pointer.replace("/resample/0/sampling_strategy", "")).collect::<Vec<_>>()
+    };
+    assert!(wrong("smote", json!({"1": 31})).is_empty());
+    assert_eq!(wrong("smote", json!({"1": 29, "2": 5, "0": "all"})), ["/1", "/2", "/0"]);
+    assert_eq!(wrong("smote", json!({"1": 31, "0": 71})), [""]);
+    assert_eq!(wrong("near_miss", json!({"0": 71})), ["/0"]);
+    assert_eq!(wrong("near_miss", json!({"0": 0})), ["/0"]);
+    assert_eq!(wrong("smote", json!({})), [""]);
+    assert_eq!(wrong("smote", json!(["1"])), [""]);
+    assert_eq!(wrong("tomek_links", json!({"0": 5})), [""]);
+    assert_eq!(wrong("tomek_links", json!([])), [""]);
+    assert_eq!(wrong("tomek_links", json!(["1", "1", 2, "x/y"])), ["/1", "/2", "/3"]);
 }
 
 #[test]
