@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::config::Evaluation;
+use super::config::{DecidedOn, Evaluation};
 use super::explain::Explanation;
 use super::seed::Seed;
 
@@ -34,6 +34,8 @@ pub struct Scores {
 pub struct Dossier {
     /// What the threshold is chosen on; `None` where there were too many rows to keep.
     pub validation: Option<Scores>,
+    /// What these rows are.
+    pub chosen_on: DecidedOn,
     /// What the report is computed on.
     pub test: Option<Scores>,
     /// The mean of each preprocessed column over the training rows, before resampling.
@@ -62,6 +64,9 @@ pub enum DossierError {
 struct Manifest {
     format_version: u32,
     validation: bool,
+    /// Earlier versions kept the validation rows only.
+    #[serde(default)]
+    chosen_on: DecidedOn,
     test: bool,
     evaluation: Evaluation,
     seed: u64,
@@ -97,6 +102,7 @@ impl Dossier {
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             validation: self.validation.is_some(),
+            chosen_on: self.chosen_on,
             test: self.test.is_some(),
             evaluation: self.evaluation.clone(),
             seed: self.seed.0,
@@ -132,6 +138,7 @@ impl Dossier {
         let part = |name: &str, there: bool| there.then(|| read_scores(&tensors, name)).transpose();
         Ok(Self {
             validation: part("validation", manifest.validation)?,
+            chosen_on: manifest.chosen_on,
             test: part("test", manifest.test)?,
             background: read_f64(&tensors, BACKGROUND, f64::is_finite)?,
             evaluation: manifest.evaluation,
@@ -186,6 +193,7 @@ mod tests {
         let scores = Scores { labels: vec![true, false, true], probabilities: vec![0.25, 0.0, 1.0] };
         Dossier {
             validation: Some(scores.clone()),
+            chosen_on: DecidedOn::OutOfFold,
             test: Some(Scores { labels: vec![false], probabilities: vec![0.5] }),
             background: vec![1.5, -2.0],
             evaluation: Evaluation { bootstrap: 7, confidence: 0.9, cross_validation: None },

@@ -191,6 +191,92 @@ impl TrainObserver for StopAfter {
 }
 
 #[test]
+fn calibration_and_threshold_are_decided_on_the_pooled_scores() {
+    let mut request = quick(three());
+    request["base"]["calibration"] = json!({"method": "platt"});
+    request["base"]["threshold"] = json!({"rule": "max_mcc"});
+    let config = read(&request, 400).unwrap();
+    let trained = run(&config, 1.2, &mut Notebook::default(), 2).unwrap().trained;
+    let calibration = trained.report.calibration.clone().unwrap();
+    // 320 rows that are compared on, each scored once in each of two repeats.
+    let pooled = (Some("out_of_fold"), Some(640), Some(80));
+    assert_eq!((calibration.on.as_deref(), calibration.rows, calibration.positives), pooled);
+    let basis = &trained.threshold_basis;
+    assert_eq!((basis.computed_on.as_str(), basis.rows, basis.positives), ("out_of_fold", 640, 80));
+    let kept = trained.dossier.validation.as_ref().unwrap();
+    assert_eq!(kept.rows(), 640);
+    let again = choose_mcc(&kept.labels, &kept.probabilities);
+    assert_eq!(again, trained.model.threshold, "what is kept is what was chosen on");
+}
+
+fn choose_mcc(labels: &[bool], probabilities: &[f64]) -> f64 {
+    use evenkeel::ml::{config::ThresholdRule, metrics::choose, sets::EvalSet};
+    let rows = EvalSet::new(ndarray::Array2::zeros((labels.len(), 0)), labels.to_vec());
+    choose(&ThresholdRule::MaxMcc, &rows, probabilities).value
+}
+
+/// The same with the rows' own order as the time, and eight rows to a group.
+fn steered(strategy: &str) -> (CompareConfig, Table) {
+    let column = |name: &str, values| Column { name: name.to_owned(), values: Values::Numeric(values) };
+    let of = |value: fn(usize) -> usize| (0..400).map(|row| value(row) as f64).collect();
+    let mut columns = table(400, 1.2).columns().to_vec();
+    columns.extend([column("when", of(|row| row)), column("who", of(|row| row / 8))]);
+    let mut request = quick(three());
+    let steering = if strategy == "time" { "when" } else { "who" };
+    request["base"]["split"] = json!({"strategy": strategy, "column": steering});
+    let mut facts = facts(400);
+    for (name, distinct) in [("when", 400), ("who", 50)] {
+        let column_type = ColumnType::Numeric;
+        facts.columns.push(FeatureFacts { name: name.to_owned(), column_type, distinct, values: None });
+    }
+    let mut errors = Vec::new();
+    let mut reader = ObjectReader::new(&request, "", &mut errors);
+    let config = CompareConfig::check(&mut reader, &facts, &ConfigLimits::STANDARD, &mut errors);
+    assert_eq!(errors, []);
+    (config, Table::new(columns).unwrap())
+}
+
+fn run_on(table: Table, config: &CompareConfig, notes: &mut Notebook) -> Compared {
+    let input = TrainInput { table, missing_markers: Vec::new() };
+    compare(input, config, notes, 2, &|| 0.0, &mut Unobserved).unwrap()
+}
+
+#[test]
+fn by_group_every_row_is_scored_and_the_group_is_no_feature() {
+    let (config, table) = steered("group");
+    let mut notes = Notebook::default();
+    let trained = run_on(table, &config, &mut notes).trained;
+    let names: Vec<String> = trained.model.inputs().into_iter().map(|input| input.name).collect();
+    assert_eq!(names, ["x", "z", "when"]);
+    let scored: usize = notes.0.values().map(|result| result.log_odds.len()).sum();
+    let open = 400 - trained.report.rows;
+    assert_eq!(scored, 3 * 2 * open, "three candidates, two repeats");
+    assert!(trained.report.rows % 8 == 0 && notes.0.values().all(|result| result.log_odds.len() % 8 == 0));
+}
+
+#[test]
+fn by_time_what_comes_later_changes_no_earlier_fold() {
+    let (config, table) = steered("time");
+    let mut before = Notebook::default();
+    run_on(table.clone(), &config, &mut before);
+    let mut columns = table.columns().to_vec();
+    let Values::Numeric(x) = &mut columns[0].values else { panic!() };
+    // The last block of five that the 320 rows before the test rows are cut into.
+    for value in &mut x[256..320] {
+        *value = -1e3;
+    }
+    let mut after = Notebook::default();
+    run_on(Table::new(columns).unwrap(), &config, &mut after);
+    let folds = |notes: &Notebook, last: bool| {
+        let of = |place: &usize| (place / 3) % 4 == 3;
+        let wanted = notes.0.iter().filter(|(place, _)| of(place) == last);
+        wanted.map(|(_, result)| result.log_odds.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(folds(&before, false), folds(&after, false));
+    assert_ne!(folds(&before, true), folds(&after, true));
+}
+
+#[test]
 fn it_stops_when_it_is_told_to() {
     let config = read(&quick(three()), 400).unwrap();
     let input = TrainInput { table: table(400, 1.0), missing_markers: Vec::new() };
@@ -223,7 +309,7 @@ fn the_built_in_candidates_begin_with_the_simplest() {
 #[test]
 fn every_mistake_has_its_place() {
     let request = json!({
-        "base": {"split": {"strategy": "time", "column": "x"}, "seed": -1},
+        "base": {"split": {"strategy": "column", "column": "x"}, "seed": -1},
         "candidates": [
             {"name": "a", "train": {"seed": 7, "loss": {"class_weight": "huge"}}},
             {"train": {"modle": 1}},

@@ -139,7 +139,7 @@ fn choose_on(
             found.map_err(|_| stopped())?.into_iter().next().flatten()
         }
     };
-    Ok((chosen.value, chosen.basis(&scores.labels, ci)))
+    Ok((chosen.value, chosen.basis(dossier.chosen_on, &scores.labels, ci)))
 }
 
 /// Rows of which nothing but labels and scores is needed.

@@ -34,7 +34,7 @@ const MIN_SAMPLES: usize = 40;
 
 #[derive(Debug, Serialize)]
 struct ThresholdsView<'a> {
-    /// Always `validation`: never the rows that the report is computed on.
+    /// `validation` or `out_of_fold`: never the rows that the report is computed on.
     computed_on: &'static str,
     rows: usize,
     positives: usize,
@@ -137,7 +137,7 @@ fn answer(
         at: at(*value),
     });
     let document = ThresholdsView {
-        computed_on: "validation",
+        computed_on: dossier.chosen_on.name(),
         rows,
         positives,
         prevalence: positives as f64 / rows.max(1) as f64,
@@ -168,7 +168,7 @@ fn bases(
     let cuts = ranking.cuts();
     let choose = |(rule, ci): (&ThresholdRule, Option<[f64; 2]>)| {
         let chosen = choose_among(rule, &cuts, scale);
-        (chosen.value, chosen.basis(ranking.labels(), ci))
+        (chosen.value, chosen.basis(dossier.chosen_on, ranking.labels(), ci))
     };
     Ok(question.rules.iter().zip(intervals).map(choose).collect())
 }

@@ -67,7 +67,7 @@ pub(super) fn run(
 
 /// Whether a remembered result can be one of this unit.
 fn fits(divided: &Divided, unit: Unit, result: &UnitResult) -> bool {
-    result.failure.is_some() || result.probabilities.len() == divided.scored(unit.repeat, unit.fold).len()
+    result.failure.is_some() || result.log_odds.len() == divided.scored(unit.repeat, unit.fold).len()
 }
 
 impl<'b> Shared<'b> {

@@ -1,30 +1,25 @@
 //! The rows of a comparison: those set aside, and the folds of the others.
 
 use crate::ml::config::{CompareConfig, Split, TrainConfig};
-use crate::ml::labels::ClassNames;
-use crate::ml::pipeline::{Target, TrainError, TrainInput};
+use crate::ml::pipeline::{Rows, TrainError, TrainInput};
 use crate::ml::seed::Seed;
-use crate::ml::split::{Part, split, stratified_folds};
+use crate::ml::split::{Fold, Part};
 use crate::ml::table::{Column, Table, Values};
-
-/// Of the training rows of a fold, every n-th validates, n being at least and at most this.
-const VALIDATION_FOLDS: (usize, usize) = (2, 20);
 
 /// The labelled rows of a table, divided.
 pub(super) struct Divided {
-    pub(super) missing_markers: Vec<String>,
-    pub(super) classes: ClassNames,
-    /// Rows that are compared on, and their labels.
+    missing_markers: Vec<String>,
+    /// Rows that are compared on, of which every index here is one, and how they can be divided.
     pub(super) open: Table,
-    pub(super) labels: Vec<bool>,
-    /// Rows that nothing sees before the end, and their labels.
-    pub(super) aside: Table,
-    pub(super) aside_labels: Vec<bool>,
+    rows: Rows,
+    /// Rows that nothing sees before the end.
+    aside: Table,
     pub(super) unlabelled_rows: usize,
     seed: Seed,
-    validation_folds: usize,
-    /// For each repeat the fold of each open row.
-    folds: Vec<Vec<usize>>,
+    /// What divides the rows; one of the candidates stands for all.
+    first: TrainConfig,
+    /// The folds of each repeat.
+    folds: Vec<Vec<Fold>>,
     /// The name of a column that the table does not have.
     part_column: String,
 }
@@ -32,80 +27,97 @@ pub(super) struct Divided {
 impl Divided {
     pub(super) fn of(input: TrainInput, config: &CompareConfig) -> Result<Self, TrainError> {
         let TrainInput { table, missing_markers } = input;
-        let Some(first) = config.candidates.first().map(|candidate| &candidate.train) else {
+        let Some(first) = config.candidates.first().map(|candidate| candidate.train.clone()) else {
             return Err(TrainError::NoCandidate { reason: "there is none".to_owned() });
         };
         let seed = Seed(first.seed);
-        let target = Target::of(&table, &first.target, &first.positive_label)?;
-        let parts = split(&first.split, &target.labels, None, seed.derive("split"))?;
-        let mut open: Vec<usize> = parts.train.iter().chain(&parts.validation).copied().collect();
-        open.sort_unstable();
-        let rows =
-            |positions: &[usize]| positions.iter().filter_map(|&p| target.rows.get(p)).copied().collect::<Vec<_>>();
-        let of =
-            |positions: &[usize]| positions.iter().filter_map(|&p| target.labels.get(p)).copied().collect::<Vec<_>>();
-        let labels: Vec<bool> = of(&open);
-        let folds = (0..config.cross_validation.repeats)
+        let all = Rows::of(&table, &first)?;
+        let parts = all.split(&first, seed)?;
+        let selected = |rows: &[usize]| {
+            let of_table: Vec<usize> = rows.iter().filter_map(|&row| all.table_rows.get(row)).copied().collect();
+            table.select(&of_table)
+        };
+        let open = selected(&parts.development());
+        let rows = Rows::of(&open, &first)?;
+        let everything: Vec<usize> = (0..rows.labels.len()).collect();
+        let repeats = 0..config.cross_validation.repeats;
+        let folds = repeats
             .map(|repeat| {
-                stratified_folds(&labels, config.cross_validation.folds, seed.derive(&format!("folds-{repeat}")))
+                let seed = seed.derive(&format!("folds-{repeat}"));
+                rows.folds(&first, &everything, config.cross_validation.folds, seed)
             })
-            .collect();
+            .collect::<Result<_, TrainError>>()?;
         Ok(Self {
             missing_markers,
-            open: table.select(&rows(&open)),
-            labels,
-            aside: table.select(&rows(&parts.test)),
-            aside_labels: of(&parts.test),
-            unlabelled_rows: target.unlabelled_rows,
-            classes: target.classes,
-            seed,
-            validation_folds: validation_folds(first),
-            folds,
+            aside: selected(&parts.test),
+            unlabelled_rows: all.unlabelled_rows,
             part_column: free_name(&table),
+            open,
+            rows,
+            seed,
+            first,
+            folds,
         })
     }
 
-    /// The rows that are scored in a fold of a repeat, ascending.
-    pub(super) fn scored(&self, repeat: usize, fold: usize) -> Vec<usize> {
-        let folds = self.folds.get(repeat).map(Vec::as_slice).unwrap_or_default();
-        folds.iter().enumerate().filter(|(_, of)| **of == fold).map(|(row, _)| row).collect()
+    /// One per open row; `true` is the positive class.
+    pub(super) fn labels(&self) -> &[bool] {
+        &self.rows.labels
     }
 
-    /// The open rows with a column that says what each is for in a fold, and the seed of what is drawn there. Both are
-    /// the same for all candidates.
+    /// The open rows that are scored in a fold of a repeat, ascending.
+    pub(super) fn scored(&self, repeat: usize, fold: usize) -> &[usize] {
+        self.fold(repeat, fold).map_or(&[], |fold| &fold.held_out)
+    }
+
+    fn fold(&self, repeat: usize, fold: usize) -> Option<&Fold> {
+        self.folds.get(repeat)?.get(fold)
+    }
+
+    /// The open rows of a fold with a column that says what each is for, and the seed of what is drawn there. Both are
+    /// the same for all candidates. By time, a fold has no row that comes after those that it scores.
     pub(super) fn fold_input(&self, repeat: usize, fold: usize) -> Result<(TrainInput, u64), TrainError> {
-        let folds = self.folds.get(repeat).map(Vec::as_slice).unwrap_or_default();
         let name = format!("fold-{repeat}-{fold}");
-        let learnt: Vec<usize> = (0..self.labels.len()).filter(|&row| folds.get(row) != Some(&fold)).collect();
-        let validates = self.validating(&learnt, &name);
-        let mut part = vec![Part::Test as u32; self.labels.len()];
-        for (&row, validates) in learnt.iter().zip(validates) {
-            if let Some(part) = part.get_mut(row) {
-                *part = if validates { Part::Validation } else { Part::Train } as u32;
-            }
+        let nothing = Fold::default();
+        let Fold { kept, held_out } = self.fold(repeat, fold).unwrap_or(&nothing);
+        let inner = self.hold_out(kept, &name)?;
+        let mut parts = Vec::with_capacity(kept.len() + held_out.len());
+        for (rows, part) in [(&inner.kept, Part::Train), (&inner.held_out, Part::Validation), (held_out, Part::Test)] {
+            parts.extend(rows.iter().map(|&row| (row, part as u32)));
         }
-        Ok((self.input(&self.open, part)?, self.seed_of(&name)))
+        parts.sort_unstable();
+        let (rows, parts): (Vec<usize>, Vec<u32>) = parts.into_iter().unzip();
+        Ok((self.input(&self.open.select(&rows), parts)?, self.seed_of(&name)))
     }
 
     /// All rows: the open ones are learnt from, some of them only to stop early, those aside are tested.
     pub(super) fn last_input(&self) -> Result<(TrainInput, u64), TrainError> {
-        let all: Vec<usize> = (0..self.labels.len()).collect();
-        let validates = self.validating(&all, "last");
-        let of_open =
-            validates.into_iter().map(|validates| if validates { Part::Validation } else { Part::Train } as u32);
-        let part = of_open.chain(std::iter::repeat_n(Part::Test as u32, self.aside_labels.len())).collect();
-        Ok((self.input(&stacked(&self.open, &self.aside)?, part)?, self.seed_of("last")))
+        let all: Vec<usize> = (0..self.labels().len()).collect();
+        let mut parts = vec![Part::Train as u32; all.len()];
+        for row in self.hold_out(&all, "last")?.held_out {
+            if let Some(part) = parts.get_mut(row) {
+                *part = Part::Validation as u32;
+            }
+        }
+        parts.resize(all.len() + self.aside.rows(), Part::Test as u32);
+        Ok((self.input(&stacked(&self.open, &self.aside)?, parts)?, self.seed_of("last")))
     }
 
-    /// The configuration of a candidate with the parts as [`Divided`] has made them.
+    /// The configuration of a candidate with the parts as [`Divided`] has made them: what divided the rows is still no
+    /// feature, and no fold is divided once more.
     pub(super) fn configured(&self, train: &TrainConfig, seed: u64) -> TrainConfig {
-        TrainConfig { seed, split: Split::Column { column: self.part_column.clone() }, ..train.clone() }
+        let mut config = train.clone();
+        config.seed = seed;
+        config.exclude.extend(train.split.column().map(str::to_owned));
+        config.split = Split::Column { column: self.part_column.clone() };
+        config.evaluation.cross_validation = None;
+        config
     }
 
-    fn validating(&self, learnt: &[usize], name: &str) -> Vec<bool> {
-        let labels: Vec<bool> = learnt.iter().filter_map(|&row| self.labels.get(row)).copied().collect();
-        let folds = stratified_folds(&labels, self.validation_folds, self.seed.derive(name).derive("validation"));
-        folds.into_iter().map(|fold| fold == 0).collect()
+    /// Of the rows that are learnt from, those that only validate.
+    fn hold_out(&self, learnt: &[usize], name: &str) -> Result<Fold, TrainError> {
+        let seed = self.seed.derive(name).derive("validation");
+        self.rows.hold_out(&self.first, learnt, self.first.split.validation_share(), seed)
     }
 
     /// At most 2^53 - 1, as the seed of a job.
@@ -121,14 +133,6 @@ impl Divided {
         Ok(TrainInput { table, missing_markers: self.missing_markers.clone() })
     }
 }
-
-/// As many parts as make one of them about the share of the validation rows among those that are not tested.
-fn validation_folds(config: &TrainConfig) -> usize {
-    let Split::Stratified { test_fraction, validation_fraction } = config.split else { return 4 };
-    let share = validation_fraction / (1.0 - test_fraction);
-    ((1.0 / share).round() as usize).clamp(VALIDATION_FOLDS.0, VALIDATION_FOLDS.1)
-}
-
 fn free_name(table: &Table) -> String {
     let mut name = "part".to_owned();
     while table.column(&name).is_some() {

@@ -22,10 +22,10 @@ pub(super) struct Unit {
 pub struct UnitResult {
     /// By name, at the threshold chosen within the training rows of the fold; those that are undefined are not there.
     pub metrics: BTreeMap<String, f64>,
-    /// One per scored row, in their order.
-    pub probabilities: Vec<f32>,
+    /// One per scored row, in their order, before any calibration map.
+    pub log_odds: Vec<f32>,
     pub seconds: f64,
-    /// Why the candidate could not be trained on this fold; then there are neither metrics nor probabilities.
+    /// Why the candidate could not be trained on this fold; then there are neither metrics nor log-odds.
     pub failure: Option<String>,
 }
 
@@ -56,11 +56,11 @@ impl Unit {
         let outcome = self.measure(divided, config, observer);
         let seconds = clock() - started;
         match outcome {
-            Ok((metrics, probabilities)) => Ok(UnitResult { metrics, probabilities, seconds, failure: None }),
+            Ok((metrics, log_odds)) => Ok(UnitResult { metrics, log_odds, seconds, failure: None }),
             Err(TrainError::Stopped(stop)) => Err(TrainError::Stopped(stop)),
             Err(error) => {
                 let failure = Some(chain(&error));
-                Ok(UnitResult { metrics: BTreeMap::new(), probabilities: Vec::new(), seconds, failure })
+                Ok(UnitResult { metrics: BTreeMap::new(), log_odds: Vec::new(), seconds, failure })
             }
         }
     }
@@ -78,11 +78,11 @@ impl Unit {
         let mut train_config = divided.configured(&candidate.train, seed);
         train_config.evaluation = Evaluation { bootstrap: 0, ..train_config.evaluation };
         let trained = train(input, &train_config, observer)?;
-        let scored = divided.open.select(&divided.scored(self.repeat, self.fold));
-        let probabilities = trained.model.predict(&scored)?;
+        let scored = divided.open.select(divided.scored(self.repeat, self.fold));
+        let log_odds = trained.model.natural_log_odds(&scored)?;
         let defined = |(name, metric): (String, crate::ml::metrics::Metric)| Some((name, metric.value?));
         let metrics = trained.report.metrics.into_iter().filter_map(defined).collect();
-        Ok((metrics, probabilities.into_iter().map(|probability| probability as f32).collect()))
+        Ok((metrics, log_odds.into_iter().map(|log_odds| log_odds as f32).collect()))
     }
 }
 

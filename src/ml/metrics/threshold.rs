@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::prevalence::ClassScale;
 use super::ranking::{Cut, Ranking};
 use super::{ConfusionMatrix, Undefined};
-use crate::ml::config::ThresholdRule;
+use crate::ml::config::{DecidedOn, ThresholdRule};
 use crate::ml::sets::EvalSet;
 
 /// Used where the validation rows cannot decide.
@@ -25,7 +25,7 @@ pub struct ChosenThreshold {
 /// What a threshold was chosen on, and how sure the choice is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThresholdBasis {
-    /// Always `validation`: never the rows that the report is computed on.
+    /// `validation` or `out_of_fold`: never the rows that the report is computed on.
     pub computed_on: String,
     pub rows: usize,
     pub positives: usize,
@@ -39,10 +39,10 @@ pub struct ThresholdBasis {
 }
 
 impl ChosenThreshold {
-    /// The choice as it is kept, made on rows with these labels.
-    pub fn basis(&self, labels: &[bool], ci: Option<[f64; 2]>) -> ThresholdBasis {
+    /// The choice as it is kept, made on such rows with these labels.
+    pub fn basis(&self, on: DecidedOn, labels: &[bool], ci: Option<[f64; 2]>) -> ThresholdBasis {
         ThresholdBasis {
-            computed_on: "validation".to_owned(),
+            computed_on: on.name().to_owned(),
             rows: labels.len(),
             positives: labels.iter().filter(|&&label| label).count(),
             met: self.met,

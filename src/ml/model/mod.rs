@@ -103,6 +103,16 @@ impl Model {
         Ok(self.predictor.probabilities(&features, calibrator))
     }
 
+    /// The log-odds of each row at the prevalence of the training rows, before any calibration map.
+    ///
+    /// # Errors
+    /// If a column is missing or has another type.
+    pub fn natural_log_odds(&self, table: &Table) -> Result<Vec<f64>, PreprocessError> {
+        let features = self.preprocessor.transform(table)?;
+        let natural = |logit| self.calibrator.base.natural(logit);
+        Ok(self.predictor.logits(&features).into_iter().map(natural).collect())
+    }
+
     /// About how much memory the loaded model holds.
     pub fn size_bytes(&self) -> usize {
         let weights = match &self.predictor {

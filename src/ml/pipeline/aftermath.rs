@@ -6,13 +6,12 @@ use ndarray::{Array2, Axis};
 
 use super::decide::{Evidence, Unseen};
 use crate::ml::calibrate::Calibrator;
-use crate::ml::config::TrainConfig;
+use crate::ml::config::{DecidedOn, TrainConfig};
 use crate::ml::dossier::{Dossier, Scores};
 use crate::ml::explain::{ExplainInput, explain};
 use crate::ml::metrics::{ChosenThreshold, ClassScale, Ranking, ThresholdBasis, affordable, threshold_intervals};
 use crate::ml::observe::{Stop, TrainObserver};
 use crate::ml::seed::Seed;
-use crate::ml::sets::EvalSet;
 
 /// The share of the evaluation that the report is; the rest is explaining.
 pub(super) const REPORT_SHARE: f64 = 0.6;
@@ -33,10 +32,9 @@ pub(super) fn basis(
     calibrator: &Calibrator,
     observer: &mut dyn TrainObserver,
 ) -> Result<ThresholdBasis, Stop> {
-    let (Unseen { labels, log_odds }, on) = evidence.for_threshold(config);
-    let shown = |&natural: &f64| calibrator.shifted(calibrator.map.probability(natural));
-    let probabilities: Vec<f64> = log_odds.iter().map(shown).collect();
-    let basis = |ci| ThresholdBasis { computed_on: on.name().to_owned(), ..chosen.basis(labels, ci) };
+    let (unseen, on) = evidence.for_threshold(config);
+    let (Unseen { labels, .. }, probabilities) = (unseen, unseen.probabilities(calibrator));
+    let basis = |ci| chosen.basis(on, labels, ci);
     let Ok(ranking) = Ranking::of_probabilities(labels, &probabilities) else { return Ok(basis(None)) };
     let evaluation = affordable(&config.evaluation, labels.len());
     let (rules, seed) = (std::slice::from_ref(&config.threshold.rule), threshold_seed(Seed(config.seed)));
@@ -60,8 +58,10 @@ pub fn report_seed(seed: Seed) -> Seed {
 pub(super) struct Kept<'a> {
     pub(super) config: &'a TrainConfig,
     pub(super) background: Vec<f64>,
-    pub(super) validation: (&'a EvalSet, &'a [f64]),
-    pub(super) test: (&'a EvalSet, &'a [f64]),
+    pub(super) decided_on: DecidedOn,
+    /// Labels and probabilities of the rows that the threshold was chosen on, and of the test rows.
+    pub(super) chosen_on: (&'a [bool], &'a [f64]),
+    pub(super) test: (&'a [bool], &'a [f64]),
 }
 
 impl Kept<'_> {
@@ -72,9 +72,10 @@ impl Kept<'_> {
     pub(super) fn dossier(self, input: &ExplainInput<'_>, observer: &mut dyn TrainObserver) -> Result<Dossier, Stop> {
         let step = &mut |done: f64| observer.step(REPORT_SHARE + done * (1.0 - REPORT_SHARE));
         let explanation = explain(input, step)?;
-        let scores = |(set, probabilities): (&EvalSet, &[f64])| Scores::kept(set.labels(), probabilities);
+        let scores = |(labels, probabilities): (&[bool], &[f64])| Scores::kept(labels, probabilities);
         Ok(Dossier {
-            validation: scores(self.validation),
+            validation: scores(self.chosen_on),
+            chosen_on: self.decided_on,
             test: scores(self.test),
             background: self.background,
             evaluation: self.config.evaluation.clone(),

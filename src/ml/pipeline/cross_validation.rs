@@ -117,7 +117,7 @@ impl Cross<'_> {
     /// One run: learns from the fold's training rows and scores what the fold holds out.
     fn learn(self, task: &Task, observer: &mut dyn TrainObserver) -> Result<FoldRun, TrainError> {
         let Cross { rows, config, .. } = self;
-        let share = validation_share(&config.split);
+        let share = config.split.validation_share();
         let inner = rows.hold_out(config, &task.rows.kept, share, task.seed.derive("validation"))?;
         let train = match task.fraction < 1.0 {
             true => rows.hold_out(config, &inner.kept, 1.0 - task.fraction, task.seed.derive("fraction"))?.kept,
@@ -238,16 +238,5 @@ fn learning_point(fraction: f64, runs: &[Option<&FoldRun>]) -> LearningPoint {
         roc_auc: value(Statistic::RocAuc),
         relative_log_loss: value(Statistic::RelativeLogLoss),
         failed: runs.len() - made.len(),
-    }
-}
-
-/// The share of the rows that are not tested which validates.
-fn validation_share(split: &Split) -> f64 {
-    match *split {
-        Split::Stratified { test_fraction, validation_fraction }
-        | Split::Group { test_fraction, validation_fraction, .. }
-        | Split::Time { test_fraction, validation_fraction, .. } => validation_fraction / (1.0 - test_fraction),
-        // There are no folds by a column.
-        Split::Column { .. } => 0.25,
     }
 }

@@ -11,9 +11,10 @@ use crate::ml::sets::EvalSet;
 
 /// Rows with their log-odds before any map, by a model that has not learnt from them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Unseen {
-    pub(super) log_odds: Vec<f64>,
-    pub(super) labels: Vec<bool>,
+pub struct Unseen {
+    pub log_odds: Vec<f64>,
+    /// `true` is the positive class; as many.
+    pub labels: Vec<bool>,
 }
 
 impl Unseen {
@@ -25,6 +26,12 @@ impl Unseen {
     pub(super) fn extend(&mut self, other: &Unseen) {
         self.log_odds.extend_from_slice(&other.log_odds);
         self.labels.extend_from_slice(&other.labels);
+    }
+
+    /// The probabilities that predictions of these rows give.
+    pub(super) fn probabilities(&self, calibrator: &Calibrator) -> Vec<f64> {
+        let shown = |&natural: &f64| calibrator.shifted(calibrator.map.probability(natural));
+        self.log_odds.iter().map(shown).collect()
     }
 }
 

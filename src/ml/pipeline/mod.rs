@@ -36,15 +36,17 @@ use super::split::Parts;
 use super::table::Table;
 use aftermath::{Kept, REPORT_SHARE, basis};
 use cross_validation::{Cross, FoldRuns};
-use decide::{Decided, Evidence, Unseen, calibrate, decided};
+use decide::{Decided, Evidence, calibrate, decided};
 use fit::{Learnt, Lesson, enter};
 use notes::{Notes, Recorder, Tested};
-use rows::{Part, Rows};
+use rows::Part;
 
 pub use aftermath::{report_seed, threshold_seed};
+pub use decide::Unseen;
 pub use error::TrainError;
 pub use estimate::{Estimate, estimate, rows_after};
 pub use provenance::{RemovedRow, StepProvenance, SyntheticRows};
+pub(in crate::ml) use rows::Rows;
 pub use target::{Target, TargetError};
 
 /// What a run learns from.
@@ -104,9 +106,19 @@ pub struct Examined {
 
 /// [`train`] with its diagnosis, which the observer is told, too.
 pub fn examine(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainObserver) -> Examined {
+    examine_on(input, config, None, observer)
+}
+
+/// As [`examine`]; `pooled` stands for the scores of cross-validation where they were made elsewhere.
+fn examine_on(
+    input: TrainInput,
+    config: &TrainConfig,
+    pooled: Option<Unseen>,
+    observer: &mut dyn TrainObserver,
+) -> Examined {
     let mut notes = Notes::default();
     let mut recorder = Recorder { observer, curves: Vec::new() };
-    let outcome = run(input, config, &mut notes, &mut recorder);
+    let outcome = run(input, config, pooled, &mut notes, &mut recorder);
     let diagnosis = notes.diagnosis(config, &recorder.curves, Some(outcome.as_ref()));
     if !matches!(outcome, Err(TrainError::Stopped(_))) {
         recorder.observer.diagnosed(&diagnosis);
@@ -149,6 +161,20 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     examine(input, config, observer).outcome
 }
 
+/// As [`train`]; what the configuration decides on out-of-fold scores is decided on `pooled`, which models of the same
+/// procedure have made of rows that they had not learnt from.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_with_scores(
+    input: TrainInput,
+    config: &TrainConfig,
+    pooled: Unseen,
+    observer: &mut dyn TrainObserver,
+) -> Result<Trained, TrainError> {
+    examine_on(input, config, Some(pooled), observer).outcome
+}
+
 /// The rows of a table in three parts.
 struct Divided {
     rows: Rows,
@@ -179,6 +205,7 @@ fn divide(
 fn run(
     input: TrainInput,
     config: &TrainConfig,
+    pooled: Option<Unseen>,
     notes: &mut Notes,
     observer: &mut dyn TrainObserver,
 ) -> Result<Trained, TrainError> {
@@ -206,7 +233,7 @@ fn run(
 
     enter(observer, Phase::Calibrating)?;
     let validation = Unseen::validation(config, &learnt);
-    let out_of_fold = fold_runs.as_ref().map(FoldRuns::out_of_fold);
+    let out_of_fold = pooled.or_else(|| fold_runs.as_ref().map(FoldRuns::out_of_fold));
     let evidence = Evidence { validation: &validation, out_of_fold: out_of_fold.as_ref() };
     let (calibrator, calibration) =
         calibrate(config, learnt.base(config), learnt.natural.prevalence(), &evidence, seed);
@@ -250,13 +277,15 @@ fn run(
     let tested = Tested { predictor, calibrator: &natural, preprocessor: &preprocessor };
     notes.take_model(&tested, [&validation_rows, &test])?;
     // What is kept are the probabilities that predictions give.
-    let validation_probabilities = predictor.probabilities(validation_rows.features(), &calibrator);
+    let (chosen_on, decided_on) = evidence.for_threshold(config);
+    let chosen_on_probabilities = chosen_on.probabilities(&calibrator);
     let kept_probabilities: Vec<f64> = test_probabilities.iter().map(|&p| calibrator.shifted(p)).collect();
     let kept = Kept {
         config,
         background,
-        validation: (&validation_rows, &validation_probabilities),
-        test: (&test, &kept_probabilities),
+        decided_on,
+        chosen_on: (&chosen_on.labels, &chosen_on_probabilities),
+        test: (test.labels(), &kept_probabilities),
     };
     let explained = ExplainInput {
         preprocessor: &preprocessor,

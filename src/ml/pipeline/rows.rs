@@ -12,13 +12,13 @@ use crate::ml::table::{Column, Table, Values};
 
 /// Every row that has a label, before any division. Indices of rows count these, from 0.
 #[derive(Debug)]
-pub(super) struct Rows {
-    pub(super) classes: ClassNames,
+pub(in crate::ml) struct Rows {
+    pub(in crate::ml) classes: ClassNames,
     /// One per row; `true` is the positive class.
-    pub(super) labels: Vec<bool>,
-    pub(super) unlabelled_rows: usize,
+    pub(in crate::ml) labels: Vec<bool>,
+    pub(in crate::ml) unlabelled_rows: usize,
     /// The row of the table that each labelled row was.
-    pub(super) table_rows: Vec<usize>,
+    pub(in crate::ml) table_rows: Vec<usize>,
     /// The columns to learn from.
     features: Table,
     /// The column that steers the split.
@@ -49,7 +49,7 @@ impl Rows {
     ///
     /// # Errors
     /// If a column is missing, the target does not have two classes, or no column is left to learn from.
-    pub(super) fn of(table: &Table, config: &TrainConfig) -> Result<Self, TrainError> {
+    pub(in crate::ml) fn of(table: &Table, config: &TrainConfig) -> Result<Self, TrainError> {
         let target = Target::of(table, &config.target, &config.positive_label)?;
         let column = |name: &str| {
             let column = table.column(name).ok_or_else(|| TrainError::MissingColumn { name: name.to_owned() })?;
@@ -75,7 +75,7 @@ impl Rows {
     ///
     /// # Errors
     /// If they cannot be divided as the configuration asks.
-    pub(super) fn split(&self, config: &TrainConfig, seed: Seed) -> Result<Parts, TrainError> {
+    pub(in crate::ml) fn split(&self, config: &TrainConfig, seed: Seed) -> Result<Parts, TrainError> {
         Ok(split::split(&config.split, &self.labels, self.steering.as_ref(), seed.derive("split"))?)
     }
 
@@ -83,7 +83,7 @@ impl Rows {
     ///
     /// # Errors
     /// If they cannot be divided so.
-    pub(super) fn folds(
+    pub(in crate::ml) fn folds(
         &self,
         config: &TrainConfig,
         rows: &[usize],
@@ -97,7 +97,7 @@ impl Rows {
     ///
     /// # Errors
     /// If they cannot be divided so.
-    pub(super) fn hold_out(
+    pub(in crate::ml) fn hold_out(
         &self,
         config: &TrainConfig,
         rows: &[usize],

@@ -27,9 +27,10 @@ impl CompareConfig {
         let base = reader.present("base").unwrap_or(&nothing);
         let base_config = check_train(base, "/base", facts, limits, errors);
         if let Some(config) = &base_config
-            && !matches!(config.split, Split::Stratified { .. })
+            && matches!(config.split, Split::Column { .. })
         {
-            let detail = "rows are divided by chance, within each class; expected stratified".to_owned();
+            let detail =
+                "a column of parts does not say how to make folds; expected stratified, group or time".to_owned();
             errors.push(FieldError { pointer: "/base/split/strategy".to_owned(), detail });
         }
         let config = CompareConfig {
