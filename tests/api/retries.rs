@@ -57,11 +57,52 @@ async fn a_job_is_tried_again_with_a_patch(engine: Engine) {
     let pair = &compared["metrics"]["average_precision"];
     let difference = pair["candidate"].as_f64().unwrap() - pair["baseline"].as_f64().unwrap();
     assert_eq!(pair["difference"].as_f64(), Some(difference));
+    let ci: Vec<f64> = pair["ci"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+    assert!(ci[0] <= ci[1] && compared["confidence"] == 0.95, "{pair}");
+    assert_eq!(pair["noise"], json!(ci[0] <= 0.0 && 0.0 <= ci[1]), "{pair}");
     let query = format!("{}?with={}", path(&first["id"]), third["id"].as_str().unwrap());
     let other = client.get(&query).send().await.expect_status(200);
     assert_eq!((&other["baseline"]["job_id"], &other["same_test_rows"]), (&third["id"], &json!(true)));
     let problem = client.get(&path(&first["id"])).send().await.expect_problem(422, "invalid-request");
     assert_eq!(places(&problem), ["?with"]);
+}
+
+#[tokio::test]
+async fn a_job_is_tried_again_with_what_its_diagnosis_asks_for() {
+    let app = App::start().await;
+    let client = app.client();
+    let dataset = client.upload("", data::csv(800)).await;
+    let request = json!({
+        "dataset_id": dataset["id"], "model": {"type": "logistic"}, "evaluation": {"bootstrap": 50},
+        "resample": [{"method": "random_over_sampler"}], "loss": {"class_weight": {"no": 1.0, "yes": 7.0}},
+    });
+    let first = client.finish(&client.queue(&request).await).await;
+    let codes = async |job: &Value| -> Vec<String> {
+        let path = format!("/v1/jobs/{}/diagnosis", job["id"].as_str().unwrap());
+        let diagnosis = client.get(&path).send().await.expect_status(200);
+        let findings = diagnosis["findings"].as_array().unwrap().iter();
+        findings.filter_map(|finding| finding["code"].as_str().map(str::to_owned)).collect()
+    };
+    assert!(codes(&first).await.contains(&"double-correction".to_owned()));
+    let path = format!("/v1/jobs/{}/retry-with", first["id"].as_str().unwrap());
+    let post = async |body: Value| client.post(&path).json(&body).send().await;
+
+    let both = json!({"findings": ["double-correction"], "patch": {"seed": 7}});
+    let queued = post(both).await.expect_status(202);
+    assert_eq!((&queued["config"]["loss"]["class_weight"], &queued["config"]["seed"]), (&Value::Null, &json!(7)));
+    assert_eq!(queued["config"]["resample"], first["config"]["resample"]);
+    let second = client.finish(&queued).await;
+    assert!(!codes(&second).await.contains(&"double-correction".to_owned()));
+    let path = format!("/v1/jobs/{}/comparison", second["id"].as_str().unwrap());
+    let compared = client.get(&path).send().await.expect_status(200);
+    assert_eq!((&compared["same_test_rows"], &compared["confidence"]), (&json!(false), &Value::Null), "another seed");
+    assert_eq!(compared["metrics"]["average_precision"]["ci"], Value::Null);
+
+    // A code that exists, but not among this job's findings, and one that is none.
+    let problem = post(json!({"findings": ["duplicate-rows"]})).await.expect_problem(422, "invalid-request");
+    assert_eq!(places(&problem), ["/findings"], "{problem:#}");
+    let problem = post(json!({"findings": ["bad-luck"]})).await.expect_problem(422, "invalid-request");
+    assert_eq!(places(&problem), ["/findings/0"]);
 }
 
 #[tokio::test]

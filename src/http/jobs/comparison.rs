@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::find;
+use super::paired::{Paired, paired};
 use crate::http::AppState;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Id, Query};
@@ -24,6 +25,8 @@ pub(super) struct ComparisonView {
     candidate: Side,
     /// Whether both were tested on the same rows, so that their differences are not those of the rows.
     same_test_rows: bool,
+    /// Of the intervals; `None` where there are none.
+    confidence: Option<f64>,
     /// What the configurations differ in.
     changes: Vec<Change>,
     /// By name, those that either report has.
@@ -52,6 +55,10 @@ struct MetricPair {
     candidate: Option<f64>,
     /// The candidate minus the baseline.
     difference: Option<f64>,
+    /// Of the difference, by the bootstrap of the rows that both were tested on.
+    ci: Option<[f64; 2]>,
+    /// Whether the interval has 0 in it.
+    noise: Option<bool>,
 }
 
 /// Compares with the job that this one is a retry of, or with the one named by `with`.
@@ -69,7 +76,11 @@ pub(super) async fn handle(
     };
     let baseline = state.store.job(with).await?.ok_or_else(|| ApiError::not_found("job to compare with"))?;
     let models = (model_of(&state, &baseline).await?, model_of(&state, &candidate).await?);
-    Ok(Json(compared((&baseline, &models.0), (&candidate, &models.1)).map_err(ApiError::internal)?))
+    let paired = match same_test_rows(&baseline, &candidate) {
+        true => paired(&state, &models.0, &models.1).await?,
+        false => None,
+    };
+    Ok(Json(compared((&baseline, &models.0), (&candidate, &models.1), paired).map_err(ApiError::internal)?))
 }
 
 /// The model of a job, which must have succeeded and made one that is still there.
@@ -89,7 +100,11 @@ async fn model_of(state: &AppState, job: &JobRecord) -> Result<ModelRecord, ApiE
 
 type JobWithModel<'a> = (&'a JobRecord, &'a ModelRecord);
 
-fn compared(baseline: JobWithModel<'_>, candidate: JobWithModel<'_>) -> Result<ComparisonView, serde_json::Error> {
+fn compared(
+    baseline: JobWithModel<'_>,
+    candidate: JobWithModel<'_>,
+    paired: Option<Paired>,
+) -> Result<ComparisonView, serde_json::Error> {
     let (before, after) = (serde_json::to_value(&baseline.0.config)?, serde_json::to_value(&candidate.0.config)?);
     let mut changes = Vec::new();
     differences(&before, &after, String::new(), &mut changes);
@@ -97,8 +112,9 @@ fn compared(baseline: JobWithModel<'_>, candidate: JobWithModel<'_>) -> Result<C
         baseline: side(baseline),
         candidate: side(candidate),
         same_test_rows: same_test_rows(baseline.0, candidate.0),
+        confidence: paired.as_ref().map(|paired| paired.confidence),
         changes,
-        metrics: metrics(&baseline.1.report, &candidate.1.report),
+        metrics: metrics(&baseline.1.report, &candidate.1.report, paired.as_ref()),
     })
 }
 
@@ -124,14 +140,19 @@ fn divided_by(job: &JobRecord) -> Option<&TrainConfig> {
     }
 }
 
-fn metrics(baseline: &Report, candidate: &Report) -> BTreeMap<String, MetricPair> {
+/// An interval stands beside a difference that it is about: not where the report was computed on other probabilities
+/// than were kept, which are those of the deployment prevalence.
+fn metrics(baseline: &Report, candidate: &Report, paired: Option<&Paired>) -> BTreeMap<String, MetricPair> {
     let value = |report: &Report, name: &String| report.metrics.get(name).and_then(|metric| metric.value);
     let names = baseline.metrics.keys().chain(candidate.metrics.keys());
     names
         .map(|name| {
             let (baseline, candidate) = (value(baseline, name), value(candidate, name));
             let difference = candidate.zip(baseline).map(|(candidate, baseline)| candidate - baseline);
-            (name.clone(), MetricPair { baseline, candidate, difference })
+            let sure = paired.and_then(|paired| paired.differences.get(name.as_str()));
+            let sure = sure.filter(|sure| difference.is_some_and(|own| (own - sure.difference).abs() <= 1e-9));
+            let (ci, noise) = (sure.and_then(|sure| sure.ci), sure.and_then(|sure| sure.noise));
+            (name.clone(), MetricPair { baseline, candidate, difference, ci, noise })
         })
         .collect()
 }

@@ -9,6 +9,7 @@ mod events;
 mod follow;
 mod get;
 mod list;
+mod paired;
 mod plan;
 mod representation;
 mod request;

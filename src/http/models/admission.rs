@@ -22,7 +22,7 @@ pub(super) struct Refused {
 
 /// The right to compute; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(in crate::http) struct Turn {
     _place: OwnedSemaphorePermit,
     _running: OwnedSemaphorePermit,
 }

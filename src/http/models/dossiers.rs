@@ -25,7 +25,7 @@ impl DossierCache {
 ///
 /// # Errors
 /// 409 if the model has none; 503 if the blob store does not answer; 500 if the file is missing or damaged.
-pub(super) async fn dossier(state: &AppState, record: &ModelRecord) -> Result<Arc<Dossier>, ApiError> {
+pub(in crate::http) async fn dossier(state: &AppState, record: &ModelRecord) -> Result<Arc<Dossier>, ApiError> {
     let Some(sha256) = &record.dossier_sha256 else {
         let detail = "the model was made by a version that kept no scores and explained nothing; train it again";
         return Err(ApiError::new(Code::NotAvailable, detail));

@@ -36,6 +36,8 @@ use admission::{Admission, Refused, Turn};
 use cache::ModelCache;
 use dossiers::DossierCache;
 
+pub(super) use dossiers::dossier;
+
 /// Dossiers may hold this part of the memory that models may.
 const DOSSIER_SHARE: u64 = 4;
 
@@ -82,7 +84,7 @@ impl Serving {
     ///
     /// # Errors
     /// 429 if too many wait already.
-    async fn turn(&self) -> Result<Turn, ApiError> {
+    pub(super) async fn turn(&self) -> Result<Turn, ApiError> {
         let refused = |refused: Refused| ApiError::new(Code::TooManyRequests, refused.to_string());
         self.admission.turn().await.map_err(refused)
     }
