@@ -72,6 +72,9 @@ async fn the_page_says_everything_and_loads_nothing() {
     assert_eq!(html.matches("role=\"img\"").count(), PLOTS.len());
     let verdict = html.find("class=\"verdict").unwrap();
     assert!(verdict < html.find("<h2>").unwrap(), "the verdict comes first");
+    for part in ["What to know about it", "checks found nothing to warn of", "this model", "boosted stumps"] {
+        assert!(html.contains(part), "{part}");
+    }
     for part in ["average precision", "No skill", "of 10 positive rows", "smote", "height", "hidden_layers", "SHA-256"]
     {
         assert!(html.contains(part), "{part}");

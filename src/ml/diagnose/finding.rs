@@ -77,6 +77,11 @@ impl Evidence {
         self.with(name, count as f64)
     }
 
+    /// All of them, in their order.
+    pub fn numbers(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?)))
+    }
+
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name)?.as_f64()
     }

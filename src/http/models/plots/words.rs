@@ -21,9 +21,11 @@ pub(in crate::http::models) fn short(value: f64) -> String {
     }
 }
 
-/// A share in percent.
+/// A share in percent, with no more digits than it has.
 pub(in crate::http::models) fn share(value: f64) -> String {
-    format!("{} %", short(value * 100.0))
+    let digits = short(value * 100.0);
+    let whole = digits.split_once('.').filter(|(_, after)| after.bytes().all(|digit| digit == b'0'));
+    format!("{} %", whole.map_or(digits.as_str(), |(before, _)| before))
 }
 
 /// ` [low, high]`, or nothing.
@@ -43,6 +45,7 @@ mod tests {
         {
             assert_eq!(short(value), text);
         }
-        assert_eq!((share(0.023), interval(Some([0.1, 0.25]))), ("2.300 %".into(), " [0.100, 0.250]".into()));
+        assert_eq!((share(0.95), share(1.0), share(0.001_23)), ("95 %".into(), "100 %".into(), "0.123 %".into()));
+        assert_eq!((share(0.0231), interval(Some([0.1, 0.25]))), ("2.310 %".into(), " [0.100, 0.250]".into()));
     }
 }

@@ -1,5 +1,6 @@
 //! `GET /v1/models/{model_id}/report.html`: all there is to say about a model as one page that needs nothing else.
 
+mod findings;
 mod sections;
 mod words;
 
@@ -18,6 +19,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Id, Query};
 use crate::http::html::escape;
 use crate::http::respond;
+use crate::ml::diagnose::Diagnosis;
 use crate::records::{DatasetRecord, JobRecord, ModelId};
 
 const STYLE: &str = include_str!("page.css");
@@ -26,6 +28,8 @@ const STYLE: &str = include_str!("page.css");
 struct Page {
     material: Material,
     job: Option<JobRecord>,
+    /// Gone with its job.
+    diagnosis: Option<Diagnosis>,
     /// Gone if it was deleted.
     dataset: Option<DatasetRecord>,
 }
@@ -41,6 +45,7 @@ pub(super) async fn handle(
     let record = find(&state, id).await?;
     let page = Page {
         job: state.store.job(record.job_id).await?,
+        diagnosis: state.store.diagnosis(record.job_id).await?,
         dataset: state.store.dataset(record.dataset_id).await?,
         material: Material::load(&state, record, costs).await?,
     };
@@ -84,6 +89,7 @@ impl Page {
             whole_style()
         );
         html.push_str(&self.heading());
+        html.push_str(&self.findings());
         html.push_str(&self.metrics());
         html.push_str(&self.decisions());
         html.push_str(&self.pictures()?);

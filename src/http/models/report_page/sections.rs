@@ -85,7 +85,11 @@ impl Page {
             escape(&words::rule(&record.threshold_rule)),
         );
         if let Some(basis) = &record.threshold_basis {
-            html.push_str(&format!(" Chosen on {} validation rows", count(basis.rows as u64)));
+            html.push_str(&format!(
+                " Chosen on {} {} rows",
+                count(basis.rows as u64),
+                basis.computed_on.replace('_', "-")
+            ));
             if let Some(ci) = basis.ci {
                 html.push_str(&format!("; on bootstrap samples of them it lies in{}", interval(Some(ci))));
             }
