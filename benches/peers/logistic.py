@@ -105,8 +105,9 @@ def peer(features, labels, solver, c, l1_ratio, tolerance, repeats):
     return min(seconds), model.coef_[0], model.intercept_[0]
 
 
-def own(file, l1, l2, repeats, threads):
-    command = ["cargo", "bench", "--quiet", "--bench", "logistic", "--", file, l1, l2, 1e-8, repeats, threads]
+def own(file, l1, l2, arguments):
+    program = [arguments.program] if arguments.program else ["cargo", "bench", "--quiet", "--bench", "logistic", "--"]
+    command = [*program, file, l1, l2, 1e-8, arguments.repeats, arguments.threads]
     output = subprocess.run([str(part) for part in command], cwd=ROOT, check=True, capture_output=True, text=True)
     return json.loads(output.stdout.strip().splitlines()[-1])
 
@@ -117,6 +118,7 @@ def main():
     parser.add_argument("--case", action="append", choices=CASES)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--program", help="the built benchmark, to run it without cargo")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     makers = {
@@ -145,7 +147,7 @@ def run(case, features, labels, c, l1_ratio, solvers, arguments):
         file.write(features.astype("<f8").tobytes())
         file.write(labels.astype("u1").tobytes())
         file.flush()
-        fit = own(file.name, l1, l2, arguments.repeats, arguments.threads)
+        fit = own(file.name, l1, l2, arguments)
     reached = fit["objective"]
     if fit["weights"]:
         reached = objective(features, labels, np.array(fit["weights"]), fit["intercept"], l1, l2)

@@ -12,6 +12,9 @@ the matrices that are made.
 Each side is timed in a process of its own with the given number of threads, for the call alone: the median of up to
 `--repeats` runs, fewer where they take long. Memory is the most that the process has had, `before` is with the data
 and the library loaded. --peer-limit leaves out imbalanced-learn where it is known to take longer than that.
+
+--memory runs every method of Evenkeel once on the million rows instead, and says how many times the size of the rows
+the process had at most, the rows themselves and what comes out included.
 """
 
 import argparse
@@ -51,6 +54,30 @@ CASES = {
     "tomek-million": ("million", {"method": "tomek_links"}, None, {}, 0),
     "enn-million": ("million", {"method": "edited_nearest_neighbours"}, None, {}, 0),
 }
+
+
+# Every method once.
+METHODS = [
+    {"method": name} for name in (
+        "random_over_sampler", "smote", "svm_smote", "kmeans_smote", "adasyn", "random_under_sampler", "cluster_centroids",
+        "tomek_links", "edited_nearest_neighbours", "repeated_edited_nearest_neighbours", "all_knn",
+        "condensed_nearest_neighbour", "one_sided_selection", "neighbourhood_cleaning_rule", "instance_hardness_threshold",
+        "smote_tomek", "smoteenn", "polynom_fit_smote", "prowsyn", "geometric_smote", "mixup", "gaussian_noise")
+] + [{"method": "borderline_smote", "kind": f"borderline-{kind}"} for kind in (1, 2)] + [
+    {"method": "near_miss", "version": version} for version in (1, 2, 3)]
+
+
+def memory(options):
+    file = prepared("million", options)
+    size = file.stat().st_size / 2**20
+    for step in METHODS:
+        command = [options.program, file, json.dumps(step), "--repeat", 1, "--threads", options.threads]
+        try:
+            found = last_line([str(part) for part in command], {}, options.seconds)
+        except subprocess.TimeoutExpired:
+            found = {"error": f"takes longer than {options.seconds} s"}
+        times = found["peak_mib"] / size if "peak_mib" in found else None
+        print(json.dumps({"step": step, "times_the_rows": times and round(times, 2), **found}), flush=True)
 
 
 def synthetic(name):
@@ -135,8 +162,9 @@ def own(case, options):
     return last_line([str(part) for part in command], {})
 
 
-def last_line(command, environment):
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment})
+def last_line(command, environment, seconds=None):
+    environment = {**os.environ, **environment}
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=seconds)
     if run.returncode != 0:
         return {"error": (run.stderr.strip().splitlines() or ["failed"])[-1]}
     return json.loads(run.stdout.strip().splitlines()[-1])
@@ -151,11 +179,15 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peer-limit", type=float, default=1e9, metavar="SECONDS")
     parser.add_argument("--program", help="the built benchmark, to run it without cargo")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--seconds", type=float, default=300, help="the most that a method may take with --memory")
     parser.add_argument("--peer", choices=CASES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.work.mkdir(exist_ok=True)
     if options.peer:
         return peer(options)
+    if options.memory:
+        return memory(options)
     threads = {name: str(options.threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     for case in options.case or CASES:
         ours = own(case, options)
