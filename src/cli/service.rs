@@ -211,6 +211,10 @@ struct LimitArgs {
     /// Bytes of loaded models kept for predictions.
     #[arg(long, env = "EVENKEEL_MODEL_CACHE_BYTES", default_value_t = 512 << 20, value_name = "BYTES")]
     model_cache_bytes: u64,
+    /// Seconds until predictions see what another process changed of a model: its threshold, its deletion. 0 reads the
+    /// model's record for each request.
+    #[arg(long, env = "EVENKEEL_MODEL_TRUST_SECONDS", default_value_t = 1.0, value_name = "SECONDS")]
+    model_trust_seconds: f64,
     /// An origin whose web pages may call the API; may be given more than once. None by default.
     #[arg(long, env = "EVENKEEL_ALLOWED_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     allowed_origin: Vec<String>,
@@ -262,6 +266,7 @@ impl LimitArgs {
             max_page_size: self.max_page_size,
             max_predict_rows: self.max_predict_rows,
             model_cache_bytes: self.model_cache_bytes,
+            model_trust_seconds: self.model_trust_seconds,
             max_concurrent_predictions: self.max_concurrent_predictions,
             max_concurrent_uploads: self.max_concurrent_uploads,
             max_event_streams: self.max_event_streams,

@@ -30,6 +30,8 @@ pub struct HttpConfig {
     pub max_event_streams: usize,
     /// Bytes of loaded models kept for predictions. Default 512 MiB.
     pub model_cache_bytes: u64,
+    /// Seconds that a model's record is trusted by predictions before it is read again. Default 1.
+    pub model_trust_seconds: f64,
     /// Open connections; further ones wait to be accepted. Default 4096.
     pub max_connections: usize,
     /// Seconds until an answer must begin; uploads and event streams are exempt. Default 60.
@@ -96,6 +98,7 @@ impl Default for HttpConfig {
             max_concurrent_uploads: 16,
             max_event_streams: 256,
             model_cache_bytes: 512 << 20,
+            model_trust_seconds: 1.0,
             max_connections: 4096,
             request_seconds: 60.0,
             body_idle_seconds: 30.0,

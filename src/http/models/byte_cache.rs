@@ -45,11 +45,6 @@ impl<V: Send + Sync + 'static> ByteCache<V> {
         self.values.try_get_with_by_ref(key, async { load.await.map(Arc::new) }).await
     }
 
-    /// Forgets a value; whoever holds it keeps it.
-    pub(super) async fn evict(&self, key: &str) {
-        self.values.invalidate(key).await;
-    }
-
     #[cfg(test)]
     async fn held_bytes(&self) -> u64 {
         self.values.run_pending_tasks().await;
@@ -58,7 +53,7 @@ impl<V: Send + Sync + 'static> ByteCache<V> {
 }
 
 /// Every value costs something, however small.
-fn units(bytes: u64) -> u32 {
+pub(super) fn units(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT_BYTES).max(1)).unwrap_or(u32::MAX)
 }
 
@@ -113,15 +108,6 @@ mod tests {
         let failed = cache.get_or_load("a", async { Err("broken".to_owned()) }).await;
         assert_eq!(*failed.unwrap_err(), "broken");
         assert_eq!(*cache.get_or_load("a", load(&loads)).await.unwrap(), 0);
-    }
-
-    #[tokio::test]
-    async fn an_evicted_value_is_loaded_again() {
-        let (cache, loads) = cache(1 << 20, |_| 10);
-        let held = cache.get_or_load("a", load(&loads)).await.unwrap();
-        cache.evict("a").await;
-        assert_eq!(*cache.get_or_load("a", load(&loads)).await.unwrap(), 1);
-        assert_eq!(*held, 0, "who holds a value keeps it");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::find;
 use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::extract::Id;
@@ -12,10 +11,9 @@ use crate::records::ModelId;
 /// Removes the row, and with it the version for good. The artifact stays for whoever reads it now or has another
 /// row that names it; the sweeper removes blobs that no row names.
 pub(super) async fn handle(State(state): State<AppState>, Id(id): Id<ModelId>) -> Result<StatusCode, ApiError> {
-    let model = find(&state, id).await?;
     if !state.store.delete_model(id).await? {
         return Err(ApiError::not_found("model"));
     }
-    state.models.cache.evict(&model).await;
+    state.models.served.changed(id).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::byte_cache::ByteCache;
-use super::cache::LoadError;
-use super::cache::refusal;
+use super::served::{LoadError, refusal};
 use crate::http::AppState;
 use crate::http::error::{ApiError, Code};
 use crate::ml::dossier::{Dossier, MAX_DOSSIER_BYTES, Scores};

@@ -3,7 +3,6 @@
 mod admission;
 mod artifact;
 mod byte_cache;
-mod cache;
 mod delete;
 mod diagnosis;
 mod dossiers;
@@ -12,14 +11,13 @@ mod explained;
 mod get;
 mod list;
 mod plots;
-mod predict;
-mod predict_body;
+pub(super) mod predict;
 mod report;
 mod report_page;
 mod representation;
-mod rows;
 #[cfg(test)]
 mod samples;
+mod served;
 mod set_threshold;
 mod threshold_view;
 mod thresholds;
@@ -33,8 +31,9 @@ use super::routes::Handlers;
 use crate::ml::model::Model;
 use crate::records::{ModelId, ModelRecord};
 use admission::{Admission, Refused, Turn};
-use cache::ModelCache;
 use dossiers::DossierCache;
+pub(super) use served::Served;
+use served::ServedModels;
 
 pub(super) use dossiers::dossier;
 
@@ -62,7 +61,7 @@ pub(super) fn register(handlers: &mut Handlers) {
 /// What predictions share; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Serving {
-    cache: ModelCache,
+    served: ServedModels,
     dossiers: DossierCache,
     admission: Admission,
 }
@@ -72,7 +71,7 @@ impl Serving {
     pub(super) fn new(config: &HttpConfig) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            cache: ModelCache::new(config.model_cache_bytes),
+            served: ServedModels::new(config),
             dossiers: DossierCache::new(config.model_cache_bytes / DOSSIER_SHARE),
             admission: Admission::new(processors, config.max_concurrent_predictions),
         }
@@ -90,21 +89,18 @@ impl Serving {
     }
 }
 
-/// A model's record and the model itself. A record that was read just before its threshold was changed may name an
-/// artifact that has been swept away since; its successor then has another.
+/// The model of an id, to predict with: as it is, or was a moment ago (see [`served`]).
+///
+/// # Errors
+/// 404 if there is none; 503 if database or blob store do not answer; 500 if the artifact is missing or damaged.
+pub(super) async fn find_served(state: &AppState, id: ModelId) -> Result<Arc<Served>, ApiError> {
+    state.models.served.get(&state.store, id).await
+}
+
+/// A model's record and the model itself, as they are now.
 async fn find_loaded(state: &AppState, id: ModelId) -> Result<(ModelRecord, Arc<Model>), ApiError> {
-    let record = find(state, id).await?;
-    match state.models.cache.get(&state.store, &record).await {
-        Ok(model) => Ok((record, model)),
-        Err(error) => {
-            let again = find(state, id).await?;
-            if again.sha256 == record.sha256 {
-                return Err(error);
-            }
-            let model = state.models.cache.get(&state.store, &again).await?;
-            Ok((again, model))
-        }
-    }
+    let served = state.models.served.current(&state.store, id).await?;
+    Ok((served.record.clone(), served.model.clone()))
 }
 
 async fn find(state: &AppState, id: ModelId) -> Result<ModelRecord, ApiError> {

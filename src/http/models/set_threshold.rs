@@ -61,7 +61,10 @@ pub(super) async fn handle(
         set_by: principal.name(),
     };
     match state.store.set_threshold(&record, new).await? {
-        SetThreshold::Set(record) => answer(&state, &record).await,
+        SetThreshold::Set(record) => {
+            state.models.served.changed(id).await;
+            answer(&state, &record).await
+        }
         SetThreshold::Changed => Err(respond::changed()),
         SetThreshold::Gone => Err(ApiError::not_found("model")),
     }

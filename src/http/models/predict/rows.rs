@@ -1,70 +1,68 @@
 //! From the bytes of a prediction to a table that the model can read.
 
-use bytes::Bytes;
-
-use super::predict_body::{Instead, PredictRows, read_predict_body};
+use super::call::{Call, Format};
+use super::json_body::{PredictRows, read_predict_body};
+use super::score::Instead;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::parse_json;
+use crate::http::limits::HttpConfig;
+use crate::http::models::Served;
 use crate::http::problem::FieldProblem;
-use crate::ml::model::Model;
-use crate::ml::table::{
-    CellError, CsvRows, ExpectedColumn, Parsed, Table, TableLimits, from_csv, from_json_columns, from_json_rows,
-};
-
-/// A body as it came.
-#[derive(Debug)]
-pub(super) enum Input {
-    Json { bytes: Bytes },
-    Csv { bytes: Bytes, delimiter: char, instead: Instead },
-}
+use crate::ml::table::{CellError, CsvRows, Parsed, Table, TableLimits, from_csv, from_json_columns, from_json_rows};
 
 /// What a request may hold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RowLimits {
-    pub(super) max_rows: usize,
-    pub(super) max_json_depth: usize,
+pub(in crate::http) struct RowLimits {
+    pub(in crate::http) max_rows: usize,
+    pub(in crate::http) max_json_depth: usize,
+}
+
+impl RowLimits {
+    pub(in crate::http) fn new(config: &HttpConfig) -> Self {
+        Self { max_rows: config.max_predict_rows, max_json_depth: config.max_json_depth }
+    }
 }
 
 /// Rows that the model can be asked about.
 #[derive(Debug)]
-pub(super) struct Rows {
-    pub(super) table: Table,
-    pub(super) ignored_columns: Vec<String>,
+pub(in crate::http) struct Rows {
+    pub(in crate::http) table: Table,
+    pub(in crate::http) ignored_columns: Vec<String>,
     /// Instead of the model's own.
-    pub(super) instead: Instead,
+    pub(in crate::http) instead: Instead,
 }
 
 /// Reads a body against the columns of a model.
 ///
 /// # Errors
 /// 400 for what is no JSON, 413 for too many rows, 422 with every mistake in the body or in its cells.
-pub(super) fn read_rows(input: Input, model: &Model, limits: RowLimits) -> Result<Rows, ApiError> {
-    let expected = expected_columns(model);
+pub(in crate::http) fn read_rows(
+    call: &Call,
+    bytes: &[u8],
+    served: &Served,
+    limits: RowLimits,
+) -> Result<Rows, ApiError> {
+    let expected = served.inputs.as_slice();
     let table_limits = TableLimits { max_rows: limits.max_rows as u64, ..TableLimits::STANDARD };
-    match input {
-        Input::Json { bytes } => {
-            let body = read_predict_body(parse_json(&bytes, limits.max_json_depth)?).map_err(ApiError::invalid)?;
+    match call.format {
+        Format::Json => {
+            let body = read_predict_body(parse_json(bytes, limits.max_json_depth)?).map_err(ApiError::invalid)?;
             check_count(body.rows.len(), limits.max_rows)?;
             if body.rows.len() == 0 {
                 return Ok(Rows { table: Table::default(), ignored_columns: Vec::new(), instead: body.instead });
             }
             let parsed = match body.rows {
-                PredictRows::Objects(rows) => from_json_rows(&rows, &expected, &table_limits),
-                PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, &expected, &table_limits),
+                PredictRows::Objects(rows) => from_json_rows(&rows, expected, &table_limits),
+                PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, expected, &table_limits),
             };
             rows(parsed, body.instead)
         }
-        Input::Csv { bytes, delimiter, instead } => {
-            check_count(lines(&bytes).saturating_sub(1), limits.max_rows)?;
-            let csv = CsvRows { delimiter, header: true, missing_markers: &model.missing_markers };
-            rows(from_csv(&bytes, &csv, &expected, &table_limits), instead)
+        Format::Csv { delimiter } => {
+            check_count(lines(bytes).saturating_sub(1), limits.max_rows)?;
+            let csv = CsvRows { delimiter, header: true, missing_markers: &served.model.missing_markers };
+            rows(from_csv(bytes, &csv, expected, &table_limits), call.instead)
         }
     }
-}
-
-fn expected_columns(model: &Model) -> Vec<ExpectedColumn> {
-    let inputs = model.inputs().into_iter();
-    inputs.map(|input| ExpectedColumn { name: input.name, column_type: input.column_type }).collect()
 }
 
 fn check_count(rows: usize, max_rows: usize) -> Result<(), ApiError> {

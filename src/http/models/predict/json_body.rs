@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::score::Instead;
 use crate::ml::config::{FieldError, ObjectReader, Range};
 
 /// A checked body; the cells of its rows are checked against the model later.
@@ -10,14 +11,6 @@ pub(super) struct PredictBody {
     pub(super) rows: PredictRows,
     /// Instead of the model's own.
     pub(super) instead: Instead,
-}
-
-/// What a request may replace of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Instead {
-    pub(super) threshold: Option<f64>,
-    /// The share of positives that the probabilities shall hold at.
-    pub(super) prevalence: Option<f64>,
 }
 
 /// The two forms of rows.

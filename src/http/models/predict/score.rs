@@ -1,0 +1,105 @@
+//! From rows to probabilities and classes: what all ways of asking share.
+
+use crate::http::error::ApiError;
+use crate::http::models::Served;
+use crate::ml::calibrate::Calibrator;
+use crate::ml::config::FieldError;
+use crate::ml::model::Model;
+use crate::ml::table::Table;
+
+/// Numbers of a block of rows after preprocessing. Categories may become thousands of columns each: a request of
+/// some megabytes must not become a matrix of gigabytes.
+const BLOCK_CELLS: usize = 4 << 20;
+/// Smaller blocks would spend their time on being cut.
+const MIN_BLOCK_ROWS: usize = 512;
+
+/// What a request may replace of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(in crate::http) struct Instead {
+    /// From 0 to 1.
+    pub(in crate::http) threshold: Option<f64>,
+    /// The share of positives that the probabilities shall hold at, between 0 and 1.
+    pub(in crate::http) prevalence: Option<f64>,
+}
+
+/// How a request is scored: the model's calibrator and threshold, or what the request has instead.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct Scale {
+    pub(in crate::http) calibrator: Calibrator,
+    /// A row is positive iff its probability is at least this.
+    pub(in crate::http) threshold: f64,
+}
+
+impl Scale {
+    /// # Errors
+    /// 422 if a prevalence is given and the model does not know its own.
+    pub(in crate::http) fn new(served: &Served, instead: Instead) -> Result<Self, ApiError> {
+        let own = &served.model.calibrator;
+        let calibrator = match instead.prevalence {
+            None => own.clone(),
+            Some(prevalence) => own.at_prevalence(prevalence).ok_or_else(unknown_prevalence)?,
+        };
+        Ok(Self { calibrator, threshold: instead.threshold.unwrap_or(served.record.threshold) })
+    }
+
+    /// The share of positives that the probabilities hold at, if it is known.
+    pub(in crate::http) fn prevalence(&self) -> Option<f64> {
+        self.calibrator.deployment_prevalence.or(self.calibrator.prevalence)
+    }
+
+    /// The probability of the positive class for each row. A row's probability does not depend on the rows beside it.
+    ///
+    /// # Errors
+    /// 500 if the table does not have the model's columns, which whoever made it has to see to.
+    pub(in crate::http) fn probabilities(&self, model: &Model, table: &Table) -> Result<Vec<f64>, ApiError> {
+        let features = model.preprocessor.feature_names().len().max(1);
+        let block_rows = (BLOCK_CELLS / features).max(MIN_BLOCK_ROWS);
+        let mut probabilities = Vec::with_capacity(table.rows());
+        if table.rows() <= block_rows {
+            probabilities = model.predict_with(table, &self.calibrator).map_err(ApiError::internal)?;
+        } else {
+            let rows: Vec<usize> = (0..table.rows()).collect();
+            for block in rows.chunks(block_rows) {
+                let found = model.predict_with(&table.select(block), &self.calibrator);
+                probabilities.extend(found.map_err(ApiError::internal)?);
+            }
+        }
+        if probabilities.iter().any(|probability| !probability.is_finite()) {
+            return Err(ApiError::internal("the model gave a probability that is not finite"));
+        }
+        Ok(probabilities)
+    }
+}
+
+fn unknown_prevalence() -> ApiError {
+    let detail = "this model was stored without the prevalence of its training rows, from which probabilities would be \
+                  moved; train it again";
+    ApiError::invalid(vec![FieldError { pointer: "/prevalence".to_owned(), detail: detail.to_owned() }])
+}
+
+/// What the rows of a request were found to be.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct Scored {
+    pub(in crate::http) scale: Scale,
+    /// Of the positive class, one per row, in the rows' order.
+    pub(in crate::http) probabilities: Vec<f64>,
+}
+
+/// Scores rows whose columns are those of `served.inputs`, by name, in any order. Takes as long as it takes: call it
+/// through [`super::at_turn`].
+///
+/// # Errors
+/// 422 for a prevalence that the model cannot be moved to.
+pub(in crate::http) fn score(served: &Served, table: &Table, instead: Instead) -> Result<Scored, ApiError> {
+    let scale = Scale::new(served, instead)?;
+    let probabilities = scale.probabilities(&served.model, table)?;
+    Ok(Scored { scale, probabilities })
+}
+
+impl Scored {
+    /// The class of each row.
+    pub(in crate::http) fn labels<'a>(&'a self, served: &'a Served) -> impl Iterator<Item = &'a str> {
+        let classes = &served.record.classes;
+        self.probabilities.iter().map(|&probability| classes.name(probability >= self.scale.threshold))
+    }
+}
