@@ -184,6 +184,18 @@ struct LimitArgs {
     /// Rows of one predict request.
     #[arg(long, env = "EVENKEEL_MAX_PREDICT_ROWS", default_value_t = 100_000, value_name = "N")]
     max_predict_rows: usize,
+    /// Rows of one predict request that is answered while it comes.
+    #[arg(long, env = "EVENKEEL_MAX_STREAMED_ROWS", default_value_t = 100_000_000, value_name = "N")]
+    max_streamed_rows: u64,
+    /// Predict requests that are answered while they come, at once; more are told to come back.
+    #[arg(long, env = "EVENKEEL_MAX_PREDICTION_STREAMS", default_value_t = 16, value_name = "N")]
+    max_prediction_streams: usize,
+    /// Bytes of predictions that wait for a client that sends all its rows before it reads.
+    #[arg(long, env = "EVENKEEL_PREDICTION_BACKLOG_BYTES", default_value_t = 64 << 20, value_name = "BYTES")]
+    prediction_backlog_bytes: usize,
+    /// Bytes of one record batch of an Arrow stream.
+    #[arg(long, env = "EVENKEEL_MAX_BATCH_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
+    max_batch_bytes: usize,
     /// Predict requests at work at once; more are told to come back.
     #[arg(long, env = "EVENKEEL_MAX_CONCURRENT_PREDICTIONS", default_value_t = 64, value_name = "N")]
     max_concurrent_predictions: usize,
@@ -265,6 +277,10 @@ impl LimitArgs {
             max_json_depth: self.max_json_depth as usize,
             max_page_size: self.max_page_size,
             max_predict_rows: self.max_predict_rows,
+            max_streamed_rows: self.max_streamed_rows,
+            max_prediction_streams: self.max_prediction_streams,
+            prediction_backlog_bytes: self.prediction_backlog_bytes,
+            max_batch_bytes: self.max_batch_bytes,
             model_cache_bytes: self.model_cache_bytes,
             model_trust_seconds: self.model_trust_seconds,
             max_concurrent_predictions: self.max_concurrent_predictions,

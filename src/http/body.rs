@@ -7,7 +7,9 @@ use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, BufReader};
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -15,6 +17,9 @@ use super::error::{ApiError, Code};
 
 /// Bytes decoded at a time.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// What is set aside for a body whose length is announced, before it comes.
+const MAX_AHEAD_BYTES: u64 = 1 << 20;
 
 /// How much of a body is taken, and how long it is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -99,12 +104,52 @@ pub fn decoded(headers: &HeaderMap, body: Body, limits: BodyLimits) -> Result<Bo
 /// # Errors
 /// As [`decoded`], and every [`BodyFault`].
 pub async fn collected(headers: &HeaderMap, body: Body, limits: BodyLimits) -> Result<Bytes, ApiError> {
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(whole(headers, body, limits).await?);
+    }
     let mut stream = decoded(headers, body, limits)?;
     let mut bytes = BytesMut::new();
     while let Some(piece) = stream.try_next().await? {
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes.freeze())
+}
+
+/// A body as it was sent. Most come in one piece, which is not copied, and are here already, so that nobody waits.
+async fn whole(headers: &HeaderMap, mut body: Body, limits: BodyLimits) -> Result<Bytes, BodyFault> {
+    let too_large = || BodyFault::TooLarge { limit_bytes: limits.max_bytes };
+    let length = content_length(headers);
+    if length.is_some_and(|length| length > limits.max_bytes) {
+        return Err(too_large());
+    }
+    let (mut first, mut all) = (None, BytesMut::new());
+    loop {
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => {
+                let frame = tokio::time::timeout(limits.idle, body.frame()).await;
+                frame.map_err(|_| BodyFault::Idle { seconds: limits.idle.as_secs() })?
+            }
+        };
+        let Some(frame) = frame.transpose().map_err(BodyFault::Broken)? else { break };
+        let Ok(piece) = frame.into_data() else { continue };
+        let taken = (first.as_ref().map_or(0, Bytes::len) + all.len()) as u64 + piece.len() as u64;
+        if taken > limits.max_bytes {
+            return Err(too_large());
+        }
+        match first.take() {
+            None if all.is_empty() => first = Some(piece),
+            first => {
+                if let Some(first) = first {
+                    // The length that is announced is within the limit; more is not set aside before it comes.
+                    all.reserve(length.unwrap_or(0).min(MAX_AHEAD_BYTES) as usize);
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&piece);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
 }
 
 enum Encoding {

@@ -66,6 +66,8 @@ codes! {
     NotFound = NOT_FOUND, "not-found", "There is no such thing";
     /// The path exists, but not with this method; `Allow` lists those it has.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here";
+    /// `Accept` names none of the formats that the answer can be had in; the detail lists them.
+    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "The answer cannot be had in this format";
     /// A job that has not ended needs the dataset: wait for it or cancel it.
     DatasetInUse = CONFLICT, "dataset-in-use", "A job needs this dataset";
     /// The job has left nothing of this kind: it has not succeeded, or jobs of its type leave something else.
@@ -129,6 +131,7 @@ impl Code {
             | Code::HostNotAllowed
             | Code::NotFound
             | Code::MethodNotAllowed
+            | Code::NotAcceptable
             | Code::DatasetInUse
             | Code::NoResult
             | Code::NotAvailable

@@ -187,6 +187,15 @@ pub fn small_body_limits(state: &AppState) -> BodyLimits {
     }
 }
 
+/// The limits of bodies that are never held as a whole.
+pub fn upload_limits(state: &AppState) -> BodyLimits {
+    BodyLimits {
+        max_bytes: state.config.max_upload_bytes,
+        max_decompressed_bytes: state.config.max_decompressed_bytes,
+        idle: Duration::from_secs_f64(state.config.body_idle_seconds),
+    }
+}
+
 /// The media type of the body in lower case, without parameters.
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;

@@ -22,6 +22,14 @@ pub struct HttpConfig {
     pub max_preview_rows: u64,
     /// Rows in one predict request. Default 100 000.
     pub max_predict_rows: usize,
+    /// Rows in one predict request that is answered while it comes. Default 100 000 000.
+    pub max_streamed_rows: u64,
+    /// Predict requests that are answered while they come, at once; more are told to come back. Default 16.
+    pub max_prediction_streams: usize,
+    /// Bytes of predictions that wait for the reader of such a request. Default 64 MiB.
+    pub prediction_backlog_bytes: usize,
+    /// Bytes of one record batch of an Arrow stream. Default 256 MiB.
+    pub max_batch_bytes: usize,
     /// Predict requests at work at once; more are told to come back. Default 64.
     pub max_concurrent_predictions: usize,
     /// Uploads at work at once; more are told to come back. Default 16.
@@ -94,6 +102,10 @@ impl Default for HttpConfig {
             default_page_size: 50,
             max_preview_rows: 1000,
             max_predict_rows: 100_000,
+            max_streamed_rows: 100_000_000,
+            max_prediction_streams: 16,
+            prediction_backlog_bytes: 64 << 20,
+            max_batch_bytes: 256 << 20,
             max_concurrent_predictions: 64,
             max_concurrent_uploads: 16,
             max_event_streams: 256,

@@ -22,6 +22,11 @@ impl LogLine {
         Self { request_id, method, route, started }
     }
 
+    fn is_prediction(&self) -> bool {
+        let route = self.route.as_deref().unwrap_or_default();
+        self.method == Method::POST && (route.ends_with("/predict") || route.ends_with("/infer"))
+    }
+
     /// The body of the answer, which writes the line when it is dropped: sent to its end, or given up by the client.
     /// Until then the connection counts as busy.
     pub(super) fn attach(self, status: u16, body: Body, active: Option<Active>) -> Body {
@@ -45,6 +50,19 @@ impl Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
+        // There may be more of them in a second than anybody reads, and writing a line takes longer than most.
+        if self.status < 400 && self.line.is_prediction() {
+            tracing::debug!(
+                request_id = self.line.request_id,
+                method = %self.line.method,
+                route = self.line.route.as_deref().unwrap_or("none"),
+                status = self.status,
+                seconds = self.line.started.elapsed().as_secs_f64(),
+                bytes = self.bytes,
+                "answered"
+            );
+            return;
+        }
         tracing::info!(
             request_id = self.line.request_id,
             method = %self.line.method,

@@ -136,7 +136,7 @@ fn local(request: &Request, allowed_origins: &[String]) -> Result<(), ApiError> 
     let refused = |detail: &'static str| Err(ApiError::new(Code::HostNotAllowed, detail));
     let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let named = named.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
-    if !named.is_some_and(|host| is_loopback(&format!("http://{host}"))) {
+    if !named.is_some_and(|host| is_plainly_loopback(host) || is_loopback(&format!("http://{host}"))) {
         return refused("a server without API keys answers only for localhost and loopback addresses");
     }
     let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
@@ -145,6 +145,13 @@ fn local(request: &Request, allowed_origins: &[String]) -> Result<(), ApiError> 
         return Ok(());
     }
     refused("a server without API keys answers no web page of another origin")
+}
+
+/// What nearly every client sends, told without reading it as a URL.
+fn is_plainly_loopback(host: &str) -> bool {
+    let (name, port) = host.split_once(':').unwrap_or((host, "80"));
+    let is_port = port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_port && matches!(name, "127.0.0.1" | "localhost")
 }
 
 fn is_loopback(url: &str) -> bool {

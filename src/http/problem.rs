@@ -57,7 +57,8 @@ struct Problem<'a> {
     status: u16,
     code: &'a str,
     detail: &'a str,
-    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "<[FieldProblem]>::is_empty")]
     errors: &'a [FieldProblem],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -68,17 +69,7 @@ struct Problem<'a> {
 /// every response has are the middleware's.
 pub(super) fn response(error: &ApiError, request_id: &str) -> Response {
     let code = error.code();
-    let problem = Problem {
-        r#type: format!("/docs#{}", code.as_str()),
-        title: code.title(),
-        status: code.status().as_u16(),
-        code: code.as_str(),
-        detail: error.detail(),
-        request_id,
-        errors: error.errors(),
-        errors_truncated: error.is_truncated(),
-    };
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let body = document(error, Some(request_id));
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = code.status();
     let headers = response.headers_mut();
@@ -91,4 +82,20 @@ pub(super) fn response(error: &ApiError, request_id: &str) -> Response {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// The document as bytes.
+pub(super) fn document(error: &ApiError, request_id: Option<&str>) -> Vec<u8> {
+    let code = error.code();
+    let problem = Problem {
+        r#type: format!("/docs#{}", code.as_str()),
+        title: code.title(),
+        status: code.status().as_u16(),
+        code: code.as_str(),
+        detail: error.detail(),
+        request_id,
+        errors: error.errors(),
+        errors_truncated: error.is_truncated(),
+    };
+    serde_json::to_vec(&problem).unwrap_or_default()
 }

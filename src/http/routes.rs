@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::handler::Handler;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Router, extract::DefaultBodyLimit};
@@ -17,6 +17,10 @@ use super::document::{DocumentError, Operation};
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::middleware::{self, Guard, REQUEST_ID};
 use super::{AppState, datasets, health, jobs, models};
+
+/// Marks an answer whose pieces are sent as they come: compressing would hold them back.
+#[derive(Debug, Clone, Copy)]
+pub struct AsItComes;
 
 /// Handlers by `operationId`. The document says under which path and method each is called.
 #[derive(Default)]
@@ -74,18 +78,25 @@ pub fn router(state: AppState) -> Result<Router, DocumentError> {
     let compressed = CompressionLayer::new().compress_when(
         DefaultPredicate::new()
             .and(NotForContentType::const_new("application/vnd.apache"))
-            .and(NotForContentType::const_new("application/octet-stream")),
+            .and(NotForContentType::const_new("application/octet-stream"))
+            .and(may_be_held_back),
     );
-    Ok(routes
-        .fallback(middleware::unknown_path)
-        .layer(CatchPanicLayer::custom(middleware::panicked))
-        .layer(from_fn_with_state(state.clone(), middleware::check_host))
-        .layer(cors(&state.config.allowed_origins))
-        .layer(compressed)
-        .layer(from_fn(middleware::observe))
+    // From the outside in, and as one, so that a request is boxed once and not once for each.
+    let layers = (
         // Handlers read bodies through `body.rs`, which has limits of its own.
-        .layer(DefaultBodyLimit::disable())
-        .with_state(state))
+        DefaultBodyLimit::disable(),
+        from_fn(middleware::observe),
+        compressed,
+        cors(&state.config.allowed_origins),
+        from_fn_with_state(state.clone(), middleware::check_host),
+        CatchPanicLayer::custom(middleware::panicked),
+    );
+    Ok(routes.fallback(middleware::unknown_path).layer(layers).with_state(state))
+}
+
+/// Compressing collects pieces before it sends any.
+fn may_be_held_back(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<AsItComes>().is_none()
 }
 
 fn routes(state: &AppState, mut handlers: Handlers) -> Result<Router<AppState>, DocumentError> {
@@ -114,7 +125,8 @@ fn cors(allowed: &[String]) -> CorsLayer {
         return CorsLayer::new();
     }
     let origins: Vec<HeaderValue> = allowed.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
-    let exposed = [REQUEST_ID, header::ETAG, header::LOCATION, header::RETRY_AFTER];
+    let mut exposed = vec![REQUEST_ID, header::ETAG, header::LOCATION, header::RETRY_AFTER];
+    exposed.extend(models::predict::HEADERS);
     // Named one by one: the wildcard of browsers leaves out `Authorization`.
     let asked = [
         REQUEST_ID,

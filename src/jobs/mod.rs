@@ -40,7 +40,7 @@ pub use compare_job::estimate_comparison;
 pub use engine::{Ended, Engine, Produced, ProducedDataset, ProducedModel, ProducedResult, Work, WorkModel};
 pub use engines::Engines;
 pub use predict_job::PREDICTION_COLUMNS;
-pub use priority::lower_thread_priority;
+pub use priority::{lower_thread_priority, step_back};
 pub use score::estimate_scoring;
 pub use source::EngineLimits;
 pub use train_job::train;

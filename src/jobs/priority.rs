@@ -21,14 +21,23 @@ pub fn run_when_idle() {
 /// Makes the calling thread yield to threads of normal priority; it still comes before those that run when idle.
 /// Best effort: where the system refuses or knows no such thing, the thread keeps its priority.
 pub fn lower_thread_priority() {
+    be_nice(19);
+}
+
+/// As [`lower_thread_priority`], but only so far that others come first where both have work: the calling thread keeps a
+/// share of the processor that lets it go on.
+pub fn step_back() {
+    be_nice(5);
+}
+
+fn be_nice(nice: i32) {
+    // On Linux the id 0 of `setpriority` is the calling thread.
     #[cfg(target_os = "linux")]
-    {
-        // On Linux the id 0 of `setpriority` is the calling thread.
-        const NICE: i32 = 19;
-        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-            tracing::debug!(%error, "the thread keeps its priority");
-        }
+    if let Err(error) = rustix::process::setpriority_process(None, nice) {
+        tracing::debug!(%error, "the thread keeps its priority");
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -71,6 +71,10 @@ impl Scene {
             Code::HostNotAllowed => client.get("/v1/jobs").header("host", "evil.example").send().await,
             Code::NotFound => client.get(&format!("/v1/jobs/{NOTHING}")).send().await,
             Code::MethodNotAllowed => client.call("put", "/v1/jobs").send().await,
+            Code::NotAcceptable => {
+                let call = client.post(&self.of_model("predict")).header("accept", "text/html");
+                call.json(&json!({"rows": [data::row(1.0, 1.0)]})).send().await
+            }
             Code::DatasetInUse => self.dataset_in_use().await,
             Code::NoResult => {
                 let path = format!("/v1/jobs/{}/result", self.model["job_id"].as_str().unwrap());

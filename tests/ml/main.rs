@@ -17,6 +17,8 @@ mod network_reference;
 mod pictures;
 mod preprocess;
 mod quality;
+mod request_fuzz;
+mod request_rows;
 mod resample_table;
 mod runs;
 mod samplers;

@@ -134,6 +134,7 @@ fn unreadable(error: ReadError) -> ApiError {
         ),
         ReadError::Delimiter { .. } => ApiError::invalid([FieldProblem::in_parameter("delimiter", error.to_string())]),
         ReadError::TooLarge { .. } => ApiError::new(Code::DecompressedTooLarge, error.to_string()),
+        ReadError::BatchTooLarge { .. } => ApiError::new(Code::PayloadTooLarge, error.to_string()),
         ReadError::Read(_) => ApiError::unavailable(error),
         ReadError::Stopped(_) => ApiError::internal(error),
     }

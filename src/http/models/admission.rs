@@ -23,8 +23,8 @@ pub(super) struct Refused {
 /// The right to compute; given back when dropped.
 #[derive(Debug)]
 pub(in crate::http) struct Turn {
-    _place: OwnedSemaphorePermit,
-    _running: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
+    _running: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -44,7 +44,13 @@ impl Admission {
         let place = self.places.clone().try_acquire_owned().map_err(|_| refused)?;
         // The semaphore is never closed; were it, refusing would be the right answer too.
         let running = self.running.clone().acquire_owned().await.map_err(|_| refused)?;
-        Ok(Turn { _place: place, _running: running })
+        Ok(Turn { _place: Some(place), _running: Some(running) })
+    }
+
+    /// Waits for a turn without a place in the line: for those who were let in and come again and again.
+    pub(super) async fn block_turn(&self) -> Turn {
+        // The semaphore is never closed; were it, nobody would have to wait.
+        Turn { _place: None, _running: self.running.clone().acquire_owned().await.ok() }
     }
 }
 

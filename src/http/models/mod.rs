@@ -24,6 +24,8 @@ mod thresholds;
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::AppState;
 use super::error::{ApiError, Code};
 use super::limits::HttpConfig;
@@ -32,6 +34,7 @@ use crate::ml::model::Model;
 use crate::records::{ModelId, ModelRecord};
 use admission::{Admission, Refused, Turn};
 use dossiers::DossierCache;
+use predict::Workers;
 pub(super) use served::Served;
 use served::ServedModels;
 
@@ -64,6 +67,9 @@ pub(super) struct Serving {
     served: ServedModels,
     dossiers: DossierCache,
     admission: Admission,
+    /// For requests that are answered while their rows come.
+    streams: Arc<Semaphore>,
+    workers: Workers,
 }
 
 impl Serving {
@@ -74,6 +80,8 @@ impl Serving {
             served: ServedModels::new(config),
             dossiers: DossierCache::new(config.model_cache_bytes / DOSSIER_SHARE),
             admission: Admission::new(processors, config.max_concurrent_predictions),
+            streams: Arc::new(Semaphore::new(config.max_prediction_streams)),
+            workers: Workers::new(processors),
         }
     }
 }
@@ -86,6 +94,16 @@ impl Serving {
     pub(super) async fn turn(&self) -> Result<Turn, ApiError> {
         let refused = |refused: Refused| ApiError::new(Code::TooManyRequests, refused.to_string());
         self.admission.turn().await.map_err(refused)
+    }
+
+    /// The right to answer while the rows come.
+    ///
+    /// # Errors
+    /// 429 if too many do.
+    fn stream_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let detail = "as many predictions are being streamed as are allowed";
+        let slot = self.streams.clone().try_acquire_owned();
+        slot.map_err(|_| ApiError::new(Code::TooManyRequests, detail))
     }
 }
 
@@ -100,7 +118,7 @@ pub(super) async fn find_served(state: &AppState, id: ModelId) -> Result<Arc<Ser
 /// A model's record and the model itself, as they are now.
 async fn find_loaded(state: &AppState, id: ModelId) -> Result<(ModelRecord, Arc<Model>), ApiError> {
     let served = state.models.served.current(&state.store, id).await?;
-    Ok((served.record.clone(), served.model.clone()))
+    Ok((ModelRecord::clone(&served.record), served.model.clone()))
 }
 
 async fn find(state: &AppState, id: ModelId) -> Result<ModelRecord, ApiError> {

@@ -14,11 +14,12 @@ use moka::future::Cache;
 use moka::ops::compute::{CompResult, Op};
 
 use super::byte_cache::units;
+use super::predict::Wording;
 use crate::http::error::ApiError;
 use crate::http::limits::HttpConfig;
 use crate::ml::dossier::DossierError;
 use crate::ml::model::{ArtifactError, MAX_ARTIFACT_BYTES, Model};
-use crate::ml::table::ExpectedColumn;
+use crate::ml::table::{ExpectedColumn, Inputs};
 use crate::records::{ModelId, ModelRecord};
 use crate::store::{Store, StoreError};
 
@@ -28,10 +29,12 @@ const RECORD_BYTES: u64 = 64 << 10;
 /// A model that can be asked, with what is known of it.
 #[derive(Debug)]
 pub(in crate::http) struct Served {
-    pub(in crate::http) record: ModelRecord,
+    pub(in crate::http) record: Arc<ModelRecord>,
     pub(in crate::http) model: Arc<Model>,
     /// The columns that the model reads, in its order.
-    pub(in crate::http) inputs: Vec<ExpectedColumn>,
+    pub(in crate::http) inputs: Arc<Inputs>,
+    /// What answers say of the model.
+    pub(super) wording: Arc<Wording>,
     read: Read,
 }
 
@@ -47,7 +50,8 @@ impl Served {
     fn new(record: ModelRecord, model: Arc<Model>, read: Read) -> Self {
         let inputs = model.inputs().into_iter();
         let inputs = inputs.map(|input| ExpectedColumn { name: input.name, column_type: input.column_type });
-        Self { inputs: inputs.collect(), record, model, read }
+        let wording = Arc::new(Wording::new(&record));
+        Self { inputs: Arc::new(Inputs::new(inputs.collect())), record: Arc::new(record), model, wording, read }
     }
 }
 

@@ -220,7 +220,8 @@ pub enum Range {
 }
 
 impl Range {
-    fn contains(self, number: f64) -> bool {
+    /// Whether a number lies within.
+    pub fn contains(self, number: f64) -> bool {
         match self {
             Range::Closed(min, max) => min <= number && number <= max,
             Range::Above(min, max) => min < number && number <= max,

@@ -11,9 +11,12 @@ use super::labels::ClassNames;
 use super::logistic::FittedLogistic;
 use super::nn::Ensemble;
 use super::preprocess::{FittedPreprocessor, InputColumn, PreprocessError};
-use super::table::Table;
+use super::table::{Table, Values};
 
 pub use artifact::{ArtifactError, MAX_ARTIFACT_BYTES};
+
+/// Rows that a linear model scores together.
+const BLOCK_ROWS: usize = 256;
 
 /// A trained model.
 #[derive(Debug, Clone)]
@@ -99,8 +102,38 @@ impl Model {
     /// # Errors
     /// If a column is missing or has another type.
     pub fn predict_with(&self, table: &Table, calibrator: &Calibrator) -> Result<Vec<f64>, PreprocessError> {
-        let features = self.preprocessor.transform(table)?;
-        Ok(self.predictor.probabilities(&features, calibrator))
+        self.predict_inputs(&self.preprocessor.inputs_in(table)?, table.rows(), calibrator)
+    }
+
+    /// As [`Model::predict_with`], of columns in the order of [`Model::inputs`], each of `rows` values. Memory is needed
+    /// for the answer and for the features of a few rows.
+    ///
+    /// # Errors
+    /// If a column is missing or has another type.
+    pub fn predict_inputs(
+        &self,
+        inputs: &[&Values],
+        rows: usize,
+        calibrator: &Calibrator,
+    ) -> Result<Vec<f64>, PreprocessError> {
+        let prepared = self.preprocessor.prepare(inputs)?;
+        let mut logits = match &self.predictor {
+            Predictor::Mlp(ensemble) => ensemble.logits_by(rows, |some, out, stride| prepared.write(some, out, stride)),
+            Predictor::Logistic(logistic) => {
+                let (mut logits, width) = (Vec::with_capacity(rows), self.preprocessor.width());
+                for start in (0..rows).step_by(BLOCK_ROWS) {
+                    let count = BLOCK_ROWS.min(rows - start);
+                    let mut features = vec![0.0; count * width];
+                    prepared.write(start..start + count, &mut features, width);
+                    // The length is that of the shape.
+                    let features = Array2::from_shape_vec((count, width), features).unwrap_or_default();
+                    logits.extend(logistic.logits(&features));
+                }
+                logits
+            }
+        };
+        logits.iter_mut().for_each(|logit| *logit = calibrator.probability(*logit));
+        Ok(logits)
     }
 
     /// The log-odds of each row at the prevalence of the training rows, before any calibration map.

@@ -1,8 +1,11 @@
 //! Several networks of one shape, trained from different seeds, whose logits are averaged: less of what a model says
 //! is owed to the chance of its initial weights (Lakshminarayanan et al. 2017).
 
+use std::ops::Range;
+
 use ndarray::Array2;
 
+use super::inference::score_blocks;
 use super::members::train_all;
 use super::network::Network;
 use super::trainer::{MlpTask, NetworkError, TrainedNetwork};
@@ -49,6 +52,27 @@ impl Ensemble {
         }
         let count = self.len() as f64;
         logits.iter_mut().for_each(|sum| *sum /= count);
+        logits
+    }
+
+    /// [`Ensemble::logits`] of `rows` rows whose features `fill` writes, some rows at a time, each row so much after the
+    /// one before; what it leaves alone stays 0.
+    pub fn logits_by(&self, rows: usize, fill: impl FnMut(Range<usize>, &mut [f32], usize)) -> Vec<f64> {
+        let mut logits: Vec<f64> = Vec::with_capacity(rows);
+        let mut start = 0;
+        score_blocks(self.members(), self.first.inputs(), rows, fill, |member, found| {
+            let found = found.iter().map(|logit| f64::from(*logit));
+            if member == 0 {
+                start = logits.len();
+                logits.extend(found);
+            } else {
+                logits.iter_mut().skip(start).zip(found).for_each(|(sum, logit)| *sum += logit);
+            }
+        });
+        if !self.others.is_empty() {
+            let count = self.len() as f64;
+            logits.iter_mut().for_each(|sum| *sum /= count);
+        }
         logits
     }
 

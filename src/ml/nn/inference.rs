@@ -1,5 +1,7 @@
 //! Prediction: features to logits, in blocks of rows.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 
@@ -88,6 +90,30 @@ fn activate_layer(network: &Network, layer: &HiddenLayout, input: Batch<'_>, out
     }
     if layer.residual {
         add_into(output, input.values);
+    }
+}
+
+/// One logit per row for each of some networks with the same inputs. `fill` writes the features of some rows, each so
+/// much after the one before. `take` is given the logits of each block, of one network after the other.
+pub(super) fn score_blocks<'a>(
+    networks: impl Iterator<Item = &'a Network>,
+    inputs: usize,
+    rows: usize,
+    mut fill: impl FnMut(Range<usize>, &mut [f32], usize),
+    mut take: impl FnMut(usize, &[f32]),
+) {
+    let block = BLOCK.min(rows);
+    let (mut features, mut logits) = (Rows::zeros(block, inputs), vec![0.0; block]);
+    let mut scorers: Vec<Scorer<'_>> = networks.map(|network| Scorer::new(network, block)).collect();
+    for start in (0..rows).step_by(BLOCK) {
+        let count = BLOCK.min(rows - start);
+        let (stride, logits) = (features.stride(), &mut logits[..count]);
+        fill(start..start + count, features.front_mut(count), stride);
+        let batch = Batch { values: features.slice(0..count), stride, rows: count };
+        for (index, scorer) in scorers.iter_mut().enumerate() {
+            scorer.score(batch, logits);
+            take(index, logits);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::transform::Feature;
 use crate::ml::config::{CategoricalImpute, CategoricalPreprocess};
 
 /// What was learnt about one boolean column.
@@ -42,8 +43,8 @@ impl BooleanColumn {
     }
 
     /// Fills the output columns of one row.
-    pub(super) fn write(&self, flag: Option<bool>, out: &mut [f64]) {
-        let number = |flag: bool| f64::from(u8::from(flag));
+    pub(super) fn write<F: Feature>(&self, flag: Option<bool>, out: &mut [F]) {
+        let number = |flag: bool| F::of(f64::from(u8::from(flag)));
         let value = self.value.then(|| number(flag.unwrap_or(self.fill)));
         let indicator = self.indicator.then(|| number(flag.is_none()));
         out.iter_mut().zip(value.into_iter().chain(indicator)).for_each(|(out, number)| *out = number);

@@ -17,6 +17,7 @@ mod validate;
 pub use describe::{InputColumn, InputRange};
 pub use fit::fit;
 pub(in crate::ml) use numeric::Measure;
+pub use transform::{Feature, Prepared};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::transform::Feature;
 use crate::ml::config::{NumericImpute, NumericPreprocess, Scale};
 use crate::ml::table::stats::{mean_and_std, quantile_of_sorted};
 
@@ -57,11 +58,20 @@ impl NumericColumn {
     }
 
     /// Fills the output columns of one row.
-    pub(super) fn write(&self, value: f64, out: &mut [f64]) {
+    #[inline]
+    pub(super) fn write<F: Feature>(&self, value: f64, out: &mut [F]) {
         let missing = value.is_nan();
-        let scaled = self.scaling.map(|scaling| scaling.apply(if missing { self.fill } else { value }));
-        let indicator = self.indicator.then_some(f64::from(u8::from(missing)));
-        out.iter_mut().zip(scaled.into_iter().chain(indicator)).for_each(|(out, value)| *out = value);
+        let mut out = out.iter_mut();
+        if let Some(scaling) = self.scaling
+            && let Some(out) = out.next()
+        {
+            *out = F::of(scaling.apply(if missing { self.fill } else { value }));
+        }
+        if self.indicator
+            && let Some(out) = out.next()
+        {
+            *out = F::of(f64::from(u8::from(missing)));
+        }
     }
 }
 
@@ -122,6 +132,7 @@ impl Scaling {
         Self { center, spread, limit: MAX_SCALED }
     }
 
+    #[inline]
     fn apply(&self, value: f64) -> f64 {
         let gap = value - self.center;
         let scaled = if gap.is_finite() { gap / self.spread } else { value / self.spread - self.center / self.spread };

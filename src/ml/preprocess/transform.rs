@@ -1,11 +1,54 @@
 //! Applying what was learnt, row by row.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use ndarray::{Array2, ArrayViewMut2, Axis, s};
+use ndarray::Array2;
 
+use super::boolean::BooleanColumn;
+use super::numeric::NumericColumn;
 use super::{FittedColumn, FittedPreprocessor, PreprocessError};
 use crate::ml::table::{Column, Table, Values};
+
+/// Rows whose features stay in the cache while their columns are written one after the other.
+const BLOCK_ROWS: usize = 256;
+
+/// A number type that features are kept in.
+pub trait Feature: Copy + Default {
+    /// Rounded once, where it has fewer digits.
+    fn of(value: f64) -> Self;
+}
+
+impl Feature for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+}
+
+impl Feature for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+}
+
+/// Columns that are known to be those of a preprocessor, ready to be turned into features.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    columns: Vec<PreparedColumn<'a>>,
+}
+
+#[derive(Debug)]
+enum PreparedColumn<'a> {
+    Numeric(&'a NumericColumn, &'a [f64]),
+    Boolean(&'a BooleanColumn, &'a [Option<bool>]),
+    Categorical {
+        width: usize,
+        codes: &'a [u32],
+        /// The output column of each level.
+        positions: Vec<Option<usize>>,
+        missing: Option<usize>,
+    },
+}
 
 impl FittedPreprocessor {
     /// One row per row of `table`, one column per name in [`FittedPreprocessor::feature_names`]; every value is
@@ -14,19 +57,41 @@ impl FittedPreprocessor {
     /// # Errors
     /// If a column is missing or has another type than in training.
     pub fn transform(&self, table: &Table) -> Result<Array2<f64>, PreprocessError> {
+        let prepared = self.prepare(&self.inputs_in(table)?)?;
+        let width = self.width();
+        let mut features = vec![0.0; table.rows() * width];
+        for start in (0..table.rows()).step_by(BLOCK_ROWS) {
+            let some = features.get_mut(start * width..).unwrap_or_default();
+            prepared.write(start..table.rows().min(start + BLOCK_ROWS), some, width);
+        }
+        // The length is that of the shape.
+        Ok(Array2::from_shape_vec((table.rows(), width), features).unwrap_or_default())
+    }
+
+    /// The inputs of a table, in the order of [`FittedPreprocessor::inputs`].
+    ///
+    /// # Errors
+    /// If a column is missing.
+    pub fn inputs_in<'t>(&self, table: &'t Table) -> Result<Vec<&'t Values>, PreprocessError> {
         let by_name: HashMap<&str, &Column> =
             table.columns().iter().map(|column| (column.name.as_str(), column)).collect();
-        let mut features = Array2::zeros((table.rows(), self.width()));
-        let mut start = 0;
-        for fitted in &self.columns {
-            let Some(column) = by_name.get(fitted.name()) else {
-                return Err(PreprocessError::MissingColumn { column: fitted.name().to_owned() });
-            };
-            let end = start + fitted.width();
-            fitted.write(&column.values, features.slice_mut(s![.., start..end]))?;
-            start = end;
-        }
-        Ok(features)
+        let find = |fitted: &FittedColumn| match by_name.get(fitted.name()) {
+            Some(column) => Ok(&column.values),
+            None => Err(PreprocessError::MissingColumn { column: fitted.name().to_owned() }),
+        };
+        self.columns.iter().map(find).collect()
+    }
+
+    /// Looks at columns, which are in the order of [`FittedPreprocessor::inputs`].
+    ///
+    /// # Errors
+    /// If a column is missing or has another type than in training.
+    pub fn prepare<'a>(&'a self, inputs: &[&'a Values]) -> Result<Prepared<'a>, PreprocessError> {
+        let prepare = |(index, fitted): (usize, &'a FittedColumn)| match inputs.get(index) {
+            Some(values) => fitted.prepare(values),
+            None => Err(PreprocessError::MissingColumn { column: fitted.name().to_owned() }),
+        };
+        Ok(Prepared { columns: self.columns.iter().enumerate().map(prepare).collect::<Result<_, _>>()? })
     }
 
     /// The number of output columns.
@@ -36,42 +101,62 @@ impl FittedPreprocessor {
 }
 
 impl FittedColumn {
-    fn write(&self, values: &Values, mut out: ArrayViewMut2<'_, f64>) -> Result<(), PreprocessError> {
-        let mut row_of = vec![0.0; self.width()];
-        let mut set = |row: usize, numbers: &[f64]| {
-            out.index_axis_mut(Axis(0), row).iter_mut().zip(numbers).for_each(|(out, number)| *out = *number);
-        };
+    fn prepare<'a>(&'a self, values: &'a Values) -> Result<PreparedColumn<'a>, PreprocessError> {
         match (self, values) {
-            (FittedColumn::Numeric(column), Values::Numeric(values)) => {
-                for (row, &value) in values.iter().enumerate() {
-                    column.write(value, &mut row_of);
-                    set(row, &row_of);
-                }
-            }
-            (FittedColumn::Boolean(column), Values::Boolean(flags)) => {
-                for (row, &flag) in flags.iter().enumerate() {
-                    column.write(flag, &mut row_of);
-                    set(row, &row_of);
-                }
-            }
+            (FittedColumn::Numeric(column), Values::Numeric(values)) => Ok(PreparedColumn::Numeric(column, values)),
+            (FittedColumn::Boolean(column), Values::Boolean(flags)) => Ok(PreparedColumn::Boolean(column, flags)),
             (FittedColumn::Categorical(column), Values::Categorical { codes, levels }) => {
-                let positions: Vec<Option<usize>> = levels.iter().map(|level| column.position(level)).collect();
-                let missing = column.missing_position();
-                for (row, &code) in codes.iter().enumerate() {
-                    let position = positions.get(code as usize).copied().unwrap_or(missing);
-                    if let Some(one) = position.and_then(|position| out.get_mut((row, position))) {
-                        *one = 1.0;
+                let positions = levels.iter().map(|level| column.position(level)).collect();
+                let (width, missing) = (column.width(), column.missing_position());
+                Ok(PreparedColumn::Categorical { width, codes, positions, missing })
+            }
+            (_, other) => Err(PreprocessError::WrongType {
+                column: self.name().to_owned(),
+                expected: self.column_type(),
+                found: other.column_type(),
+            }),
+        }
+    }
+}
+
+impl Prepared<'_> {
+    /// Overwrites the features of some rows, each `stride` after the one before; what is between the features of two
+    /// rows stays as it is.
+    pub fn write<F: Feature>(&self, rows: Range<usize>, out: &mut [F], stride: usize) {
+        let mut start = 0;
+        for column in &self.columns {
+            let out = out.get_mut(start..).unwrap_or_default();
+            start += column.write(rows.clone(), out, stride);
+        }
+    }
+}
+
+impl PreparedColumn<'_> {
+    /// Writes the output columns, which begin with `out`, and gives their number.
+    fn write<F: Feature>(&self, rows: Range<usize>, out: &mut [F], stride: usize) -> usize {
+        let features = out.chunks_mut(stride.max(1));
+        match self {
+            PreparedColumn::Numeric(column, values) => {
+                let values = values.get(rows).unwrap_or_default();
+                features.zip(values).for_each(|(out, value)| column.write(*value, out));
+                column.width()
+            }
+            PreparedColumn::Boolean(column, flags) => {
+                let flags = flags.get(rows).unwrap_or_default();
+                features.zip(flags).for_each(|(out, flag)| column.write(*flag, out));
+                column.width()
+            }
+            PreparedColumn::Categorical { width, codes, positions, missing } => {
+                let codes = codes.get(rows).unwrap_or_default();
+                for (out, code) in features.zip(codes) {
+                    out.iter_mut().take(*width).for_each(|out| *out = F::default());
+                    let position = positions.get(*code as usize).unwrap_or(missing);
+                    if let Some(one) = position.and_then(|position| out.get_mut(position)) {
+                        *one = F::of(1.0);
                     }
                 }
-            }
-            (_, other) => {
-                return Err(PreprocessError::WrongType {
-                    column: self.name().to_owned(),
-                    expected: self.column_type(),
-                    found: other.column_type(),
-                });
+                *width
             }
         }
-        Ok(())
     }
 }

@@ -57,6 +57,14 @@ impl MissingMarkers {
         if self.is_missing(text) { Cell::Missing } else { Cell::Text(text) }
     }
 
+    /// Whether a number may be a marker.
+    pub(super) fn may_be_numbers(&self) -> bool {
+        self.first_bytes
+            .iter()
+            .zip(0_u8..)
+            .any(|(is_first, byte)| *is_first && matches!(byte, b'0'..=b'9' | b'-' | b'.'))
+    }
+
     fn is_missing(&self, trimmed: &str) -> bool {
         match trimmed.bytes().next() {
             None => true,
@@ -77,7 +85,10 @@ pub(super) fn parse_number(text: &str) -> Option<f64> {
 }
 
 /// Powers of ten that are `f64`s without rounding.
-const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+pub(super) const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
 
 /// What `from_str` gives, faster, of decimals of up to fifteen digits without an exponent, as most are in tables:
 /// digits and power of ten are exact as `f64`s, so that their quotient is the number rounded once.

@@ -1,5 +1,6 @@
 //! Columns as they were uploaded: typed, named, missing values kept as missing.
 
+mod blocks;
 mod cell;
 mod format;
 mod read;
@@ -8,12 +9,16 @@ pub mod stats;
 mod summary;
 mod write;
 
+pub use blocks::{ArrowBlocks, CsvBlocks, LineBlocks};
 pub use format::TableFormat;
 pub use read::{
     DEFAULT_MISSING, MemorySource, Profile, ReadError, ReadOptions, RowProblem, TableLimits, TableSource, TargetError,
     head, load, profile, target_classes,
 };
-pub use rows::{CellError, CsvRows, ExpectedColumn, Parsed, from_csv, from_json_columns, from_json_rows};
+pub use rows::{
+    CellError, CsvBlock, CsvRows, ExpectedColumn, InputRows, Inputs, JsonRows, Parsed, from_csv, from_json_columns,
+    from_json_rows, parquet_row_count, quick_json, read_batches, read_csv, read_ndjson, read_parquet,
+};
 pub use summary::{ColumnSummary, NumericSummary, TopCategory};
 pub use write::{WriteError, WriteFormat, write};
 
@@ -150,6 +155,10 @@ impl Table {
     /// In the order of the file.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    pub fn into_columns(self) -> Vec<Column> {
+        self.columns
     }
 
     pub fn column(&self, name: &str) -> Option<&Column> {

@@ -31,6 +31,13 @@ impl Raw {
         String::from_utf8_lossy(&read).into_owned()
     }
 
+    /// Reads all that comes until the other side closes.
+    pub(crate) async fn read_to_end(&mut self) -> String {
+        let mut read = Vec::new();
+        tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut read)).await.expect("no end").unwrap();
+        String::from_utf8_lossy(&read).into_owned()
+    }
+
     /// Begins an upload of CSV and stops in the middle, once the server has asked for the body.
     pub(crate) async fn park_upload(address: &str, idempotency_key: &str) -> Self {
         let mut raw = Self::connect(address).await;

@@ -1,71 +1,128 @@
-//! Predictions as they are sent.
+//! Predictions as they are sent, in one piece.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::score::Scored;
+use super::accept::Media;
+use super::encode::Encoder;
+use super::rows::Found;
+use super::score::Scale;
+use super::wording::{header_list, header_text};
 use crate::http::error::ApiError;
 use crate::http::models::Served;
-use crate::http::models::explained::{Explained, ExplanationView, RowExplanation};
-use crate::records::ModelId;
+use crate::http::models::explained::{Explained, RowExplanation};
 
-/// The answer: one prediction per row, in the rows' order.
-#[derive(Debug, Serialize)]
-struct Predictions<'a> {
-    model_id: ModelId,
-    model_name: &'a str,
-    version: u32,
-    positive_label: &'a str,
-    threshold: f64,
-    /// The share of positives that the probabilities hold at; `null` if it is not known.
-    prevalence: Option<f64>,
-    ignored_columns: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<ExplanationView>,
-    predictions: Vec<Prediction<'a>>,
+pub(super) const MODEL_ID: HeaderName = HeaderName::from_static("evenkeel-model-id");
+pub(super) const MODEL_NAME: HeaderName = HeaderName::from_static("evenkeel-model-name");
+pub(super) const MODEL_VERSION: HeaderName = HeaderName::from_static("evenkeel-model-version");
+pub(super) const POSITIVE_LABEL: HeaderName = HeaderName::from_static("evenkeel-positive-label");
+pub(super) const THRESHOLD: HeaderName = HeaderName::from_static("evenkeel-threshold");
+pub(super) const PREVALENCE: HeaderName = HeaderName::from_static("evenkeel-prevalence");
+pub(super) const IGNORED_COLUMNS: HeaderName = HeaderName::from_static("evenkeel-ignored-columns");
+/// What headers tell of ignored columns, at most.
+const MAX_IGNORED_BYTES: usize = 4096;
+
+/// Everything that headers say.
+pub(in crate::http) const HEADERS: [HeaderName; 7] =
+    [MODEL_ID, MODEL_NAME, MODEL_VERSION, POSITIVE_LABEL, THRESHOLD, PREVALENCE, IGNORED_COLUMNS];
+
+/// What an answer says besides its predictions.
+pub(super) struct About<'a> {
+    pub(super) served: &'a Served,
+    pub(super) scale: &'a Scale,
+    pub(super) ignored_columns: &'a [String],
 }
 
-#[derive(Debug, Serialize)]
-struct Prediction<'a> {
-    label: &'a str,
-    /// Of the positive label.
-    probability: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<RowExplanation<'a>>,
-}
-
-/// Predictions of a model as JSON.
+/// The bytes of an answer.
 ///
 /// # Errors
 /// 500 if they cannot be written, which does not happen.
-pub(super) fn to_json(
+pub(super) fn write(
+    answer: Media,
     served: &Served,
-    scored: &Scored,
-    ignored_columns: &[String],
+    found: &Found,
     explained: Option<&Explained>,
 ) -> Result<Vec<u8>, ApiError> {
-    let record = &served.record;
-    let mut explanations = explained.into_iter().flat_map(Explained::rows);
-    let labelled = scored.labels(served).zip(&scored.probabilities);
-    let prediction = |(label, &probability)| Prediction { label, probability, explanation: explanations.next() };
-    let answer = Predictions {
-        model_id: record.id,
-        model_name: &record.name,
-        version: record.version,
-        positive_label: &record.classes.positive,
-        threshold: scored.scale.threshold,
-        prevalence: scored.scale.prevalence(),
-        ignored_columns,
-        explanation: explained.map(Explained::view),
-        predictions: labelled.map(prediction).collect(),
-    };
-    serde_json::to_vec(&answer).map_err(ApiError::internal)
+    let about = About { served, scale: &found.scored.scale, ignored_columns: &found.ignored_columns };
+    let probabilities = found.scored.probabilities.as_slice();
+    if answer == Media::Json {
+        return json(&about, probabilities, explained);
+    }
+    let (mut encoder, mut bytes) = Encoder::new(answer, &about)?;
+    bytes.append(&mut encoder.rows(served, about.scale.threshold, probabilities)?);
+    bytes.append(&mut encoder.finish()?);
+    Ok(bytes)
 }
 
-pub(super) fn response(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+/// Room for the longest number, and for what stands around it.
+const ROW_BYTES: usize = 28;
+
+/// JSON, written piece by piece: a tree of values would take longer than the prediction.
+fn json(about: &About<'_>, probabilities: &[f64], explained: Option<&Explained>) -> Result<Vec<u8>, ApiError> {
+    let (wording, scale) = (&about.served.wording, about.scale);
+    let row_bytes = wording.json.of(false).len().max(wording.json.of(true).len()) + ROW_BYTES;
+    let mut out = Vec::with_capacity(wording.model.len() + 256 + probabilities.len() * row_bytes);
+    out.push(b'{');
+    out.extend_from_slice(wording.model.as_bytes());
+    member(&mut out, ",\"threshold\":", &scale.threshold)?;
+    member(&mut out, ",\"prevalence\":", &scale.prevalence())?;
+    member(&mut out, ",\"ignored_columns\":", &about.ignored_columns)?;
+    if let Some(explained) = explained {
+        member(&mut out, ",\"explanation\":", &explained.view())?;
+    }
+    out.extend_from_slice(b",\"predictions\":[");
+    let mut explanations = explained.into_iter().flat_map(Explained::rows);
+    for (index, probability) in probabilities.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        member(&mut out, wording.json.of(*probability >= scale.threshold), probability)?;
+        if let Some(explanation) = explanations.next() {
+            member::<RowExplanation<'_>>(&mut out, ",\"explanation\":", &explanation)?;
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+#[inline]
+fn member<T: Serialize>(out: &mut Vec<u8>, name: &str, value: &T) -> Result<(), ApiError> {
+    out.extend_from_slice(name.as_bytes());
+    serde_json::to_writer(out, value).map_err(ApiError::internal)
+}
+
+/// The answer with its headers.
+pub(super) fn response(answer: Media, about: &About<'_>, body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.name()));
+    // JSON says all of it in its body.
+    if answer != Media::Json {
+        set_headers(headers, about);
+    }
     response
+}
+
+fn set_headers(headers: &mut HeaderMap, about: &About<'_>) {
+    let record = &about.served.record;
+    let prevalence = about.scale.prevalence().map(|prevalence| prevalence.to_string());
+    let texts = [
+        (MODEL_ID, Some(record.id.to_string())),
+        (MODEL_NAME, Some(header_text(&record.name))),
+        (MODEL_VERSION, Some(record.version.to_string())),
+        (POSITIVE_LABEL, Some(header_text(&record.classes.positive))),
+        (THRESHOLD, Some(about.scale.threshold.to_string())),
+        (PREVALENCE, prevalence),
+    ];
+    for (name, text) in texts {
+        if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(list) = header_list(about.ignored_columns, MAX_IGNORED_BYTES) {
+        headers.insert(IGNORED_COLUMNS, list);
+    }
 }

@@ -2,51 +2,64 @@
 
 use axum::http::HeaderMap;
 
+use super::accept::{Media, accepted};
 use super::json_body::{PREVALENCE, THRESHOLD};
 use super::score::Instead;
 use crate::http::datasets::parameters::delimiter;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Query, media_type};
 
-/// How rows come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Format {
-    Json,
-    Csv { delimiter: char },
-}
-
 /// What the query and the headers say.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::http) struct Call {
-    /// Of the rows.
-    pub(in crate::http) format: Format,
+    /// What the rows come as.
+    pub(in crate::http) rows: Media,
+    /// Between the fields of CSV.
+    pub(in crate::http) delimiter: char,
     /// From the query; JSON has it in its body.
     pub(in crate::http) instead: Instead,
     /// Whether predictions are explained.
     pub(in crate::http) explain: bool,
+    /// What the predictions are to be.
+    pub(in crate::http) answer: Media,
 }
 
 impl Call {
     /// # Errors
-    /// 415 for another media type, 422 for parameters that are wrong or that the format does not have.
-    pub(in crate::http) fn read(mut query: Query, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let explain = query.parsed::<bool>("explain", "true or false").unwrap_or(false);
+    /// 415 for another media type, 406 if none that is accepted can be given, 422 for parameters that are wrong or that
+    /// the format does not have.
+    pub(in crate::http) fn read(query: &str, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let rows = media_type(headers).and_then(|name| Media::of(&name));
+        let rows = rows.ok_or_else(|| ApiError::new(Code::UnsupportedMediaType, Media::SEND))?;
+        let answer = accepted(headers, rows.usual_answer())?;
+        let mut call = Self { rows, delimiter: ',', instead: Instead::default(), explain: false, answer };
+        if !query.is_empty() {
+            call.read_query(Query::new(query))?;
+        }
+        Ok(call)
+    }
+
+    fn read_query(&mut self, mut query: Query) -> Result<(), ApiError> {
+        self.explain = query.parsed::<bool>("explain", "true or false").unwrap_or(false);
+        if self.explain && self.answer != Media::Json {
+            query.error("explain", "only answers in JSON have explanations; accept application/json");
+        }
         let delimiter = delimiter(&mut query);
-        let instead = Instead { threshold: threshold(&mut query), prevalence: prevalence(&mut query) };
-        let format = match media_type(headers).as_deref() {
-            Some("application/json") => {
-                for (name, given) in given(delimiter, instead) {
-                    if given {
-                        query.error(name, "only CSV has it; in JSON, threshold and prevalence are members of the body");
-                    }
-                }
-                Format::Json
-            }
-            Some("text/csv") => Format::Csv { delimiter: delimiter.unwrap_or(',') },
-            _ => return Err(ApiError::new(Code::UnsupportedMediaType, "send application/json or text/csv")),
-        };
-        query.finish()?;
-        Ok(Self { format, instead, explain })
+        if delimiter.is_some() && self.rows != Media::Csv {
+            query.error("delimiter", "only CSV has it");
+        }
+        self.delimiter = delimiter.unwrap_or(',');
+        self.instead = Instead { threshold: threshold(&mut query), prevalence: prevalence(&mut query) };
+        let given = [("threshold", self.instead.threshold), ("prevalence", self.instead.prevalence)];
+        for (name, _) in given.into_iter().filter(|(_, given)| given.is_some() && self.rows == Media::Json) {
+            query.error(name, "in JSON it is a member of the body");
+        }
+        query.finish()
+    }
+
+    /// Whether the answer may begin before the rows have ended: both sides come row by row.
+    pub(super) fn can_stream(&self) -> bool {
+        matches!(self.rows, Media::Csv | Media::Ndjson | Media::Arrow) && self.answer != Media::Json
     }
 }
 
@@ -70,12 +83,6 @@ fn prevalence(query: &mut Query) -> Option<f64> {
     Some(number)
 }
 
-/// Which parameters were given that only CSV has.
-fn given(delimiter: Option<char>, instead: Instead) -> [(&'static str, bool); 3] {
-    let Instead { threshold, prevalence } = instead;
-    [("delimiter", delimiter.is_some()), ("threshold", threshold.is_some()), ("prevalence", prevalence.is_some())]
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderValue, header};
@@ -84,16 +91,15 @@ mod tests {
 
     fn read(query: &str, media_type: &'static str) -> Result<Call, ApiError> {
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))]);
-        Call::read(Query::new(query), &headers)
+        Call::read(query, &headers)
     }
 
     #[test]
     fn csv_takes_its_parameters_from_the_query() {
-        let parameters = read("threshold=0.25&prevalence=0.01&delimiter=%3B", "text/csv; charset=utf-8").unwrap();
+        let call = read("threshold=0.25&prevalence=0.01&delimiter=%3B", "text/csv; charset=utf-8").unwrap();
         let instead = Instead { threshold: Some(0.25), prevalence: Some(0.01) };
-        assert_eq!(parameters, Call { format: Format::Csv { delimiter: ';' }, instead, explain: false });
-        assert_eq!(read("", "text/csv").unwrap().format, Format::Csv { delimiter: ',' });
-        assert_eq!(read("", "application/json").unwrap().format, Format::Json);
+        assert_eq!((call.rows, call.delimiter, call.instead), (Media::Csv, ';', instead));
+        assert_eq!(read("", "text/csv").unwrap().delimiter, ',');
     }
 
     #[test]
@@ -107,7 +113,7 @@ mod tests {
     #[test]
     fn a_prevalence_lies_between_0_and_1() {
         for wrong in ["NaN", "0", "1", "-0.1", "some"] {
-            let error = read(&format!("prevalence={wrong}"), "text/csv").unwrap_err();
+            let error = read(&format!("prevalence={wrong}"), "application/x-ndjson").unwrap_err();
             assert_eq!(error.errors()[0].parameter.as_deref(), Some("prevalence"), "{wrong}");
         }
     }
@@ -122,6 +128,13 @@ mod tests {
     #[test]
     fn other_media_types_are_refused() {
         assert_eq!(read("", "application/xml").unwrap_err().code(), Code::UnsupportedMediaType);
-        assert_eq!(Call::read(Query::new(""), &HeaderMap::new()).unwrap_err().code(), Code::UnsupportedMediaType);
+        assert_eq!(Call::read("", &HeaderMap::new()).unwrap_err().code(), Code::UnsupportedMediaType);
+    }
+
+    #[test]
+    fn only_json_explains() {
+        let error = read("explain=true", "application/x-ndjson").unwrap_err();
+        assert_eq!(error.errors()[0].parameter.as_deref(), Some("explain"));
+        assert!(read("explain=true", "text/csv").unwrap().explain);
     }
 }

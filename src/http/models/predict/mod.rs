@@ -1,19 +1,30 @@
-//! Predictions: rows in, a probability and a class for each out.
+//! Predictions: rows in, a probability and a class for each out, in any of five formats each way.
 //!
 //! [`predict`] answers a request with a model, whatever path it was found by. It is made of parts that others use too:
 //! [`find_served`](super::find_served) gives the model of an id, [`at_turn`] bounds what is computed at a time,
 //! [`score`] turns a table into probabilities and classes.
+//!
+//! Small bodies, and those in JSON and Parquet, are read as a whole, so that all their mistakes are reported at once;
+//! CSV, NDJSON and Arrow of any length are answered while they come ([`stream`]).
 
+mod accept;
 mod answer;
+mod backlog;
+mod blocks;
 mod call;
+mod encode;
 mod json_body;
 mod rows;
 mod score;
+mod stream;
 mod turn;
+mod wording;
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -22,14 +33,21 @@ use super::explained::Explained;
 use super::{Served, find_served};
 use crate::http::AppState;
 use crate::http::body;
-use crate::http::error::ApiError;
-use crate::http::extract::{Id, Query, small_body_limits};
+use crate::http::error::{ApiError, Code};
+use crate::http::extract::{Id, small_body_limits};
 use crate::ml::dossier::Dossier;
 use crate::records::ModelId;
+use answer::About;
+pub(in crate::http) use answer::HEADERS;
 use call::Call;
-use rows::{RowLimits, Rows, read_rows};
-pub(in crate::http) use score::{Instead, Scale, Scored, score};
+use rows::{Found, RowLimits, score_body};
+pub(in crate::http) use score::{Instead, Scored, score};
+pub(super) use turn::Workers;
 pub(in crate::http) use turn::{Size, at_turn};
+pub(super) use wording::Wording;
+
+/// Bodies up to this length are read as a whole, whatever their format.
+const WHOLE_BYTES: u64 = 1 << 20;
 
 /// `POST /v1/models/{model_id}/predict`.
 pub(super) async fn handle(
@@ -61,19 +79,18 @@ impl Asked {
     /// # Errors
     /// 400, 413, 422 if the rows are not rows for this model.
     pub(in crate::http) fn score(&self, served: &Served) -> Result<Scored, ApiError> {
-        let Rows { table, instead, .. } = read_rows(&self.call, &self.bytes, served, self.limits)?;
-        score(served, &table, instead)
+        score_body(&self.call, &self.bytes, served, self.limits).map(|found| found.scored)
     }
 }
 
 /// Is told what was asked and what was found, before the answer is sent. Called where the work was done: what takes
-/// long belongs into a task of its own.
+/// long belongs into a task of its own. Requests that are answered while their rows come are not told of.
 pub(in crate::http) type Watch = Arc<dyn Fn(&Asked, &Scored) + Send + Sync>;
 
 /// Answers a request to predict with a model.
 ///
 /// # Errors
-/// 400, 413, 415, 422 for what is wrong with the request, 429 if too much is being computed, 409 if explanations are
+/// 400, 406, 413, 415, 422 for what is wrong with the request, 429 if too much is being computed, 409 if explanations are
 /// asked for that the model does not have.
 pub(in crate::http) async fn predict(
     state: &AppState,
@@ -82,20 +99,29 @@ pub(in crate::http) async fn predict(
     watch: Option<Watch>,
 ) -> Result<Response, ApiError> {
     let (parts, sent) = request.into_parts();
-    let call = Call::read(Query::new(parts.uri.query().unwrap_or_default()), &parts.headers)?;
+    let call = Call::read(parts.uri.query().unwrap_or_default(), &parts.headers)?;
+    if call.can_stream() && !is_short(&parts.headers) {
+        return stream::respond(state, served, call, &parts.headers, sent).await;
+    }
     let dossier = match call.explain {
         true => Some(dossier(state, &served.record).await?),
         false => None,
     };
     let bytes = body::collected(&parts.headers, sent, small_body_limits(state)).await?;
-    let asked = Asked { call, bytes, limits: RowLimits::new(&state.config) };
+    let asked = Asked { call, bytes, limits: RowLimits::new(&state.config, &call) };
     let size = match dossier {
         // Explaining a row is as much work as predicting thousands.
-        Some(_) => Size { bytes: asked.bytes.len(), rows: usize::MAX },
+        Some(_) => Size { bytes: usize::MAX, rows: usize::MAX },
         None => asked.size(&served),
     };
-    let (model, work) = (served.clone(), move || answer(&served, dossier.as_deref(), &asked, watch));
-    at_turn(state, &model, size, work).await.map(answer::response)
+    let model = served.clone();
+    at_turn(state, &model, size, move || answer(&served, dossier.as_deref(), &asked, watch)).await
+}
+
+/// Whether a body says that it is short, and is as long as it says.
+fn is_short(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    !headers.contains_key(header::CONTENT_ENCODING) && length.is_some_and(|length| length <= WHOLE_BYTES)
 }
 
 /// All of the work that needs no waiting, from bytes to bytes. With a dossier, predictions are explained.
@@ -104,15 +130,29 @@ fn answer(
     dossier: Option<&Dossier>,
     asked: &Asked,
     watch: Option<Watch>,
-) -> Result<Vec<u8>, ApiError> {
-    let Rows { table, ignored_columns, instead } = read_rows(&asked.call, &asked.bytes, served, asked.limits)?;
-    let scored = score(served, &table, instead)?;
-    let explained = dossier
-        .filter(|_| table.rows() > 0)
-        .map(|dossier| Explained::new(&served.model, &scored.scale.calibrator, dossier, &table))
-        .transpose()?;
+) -> Result<Response, ApiError> {
+    let found = score_body(&asked.call, &asked.bytes, served, asked.limits)?;
+    let explained = match dossier {
+        Some(dossier) => explain(served, dossier, &found)?,
+        None => None,
+    };
     if let Some(watch) = watch {
-        watch(asked, &scored);
+        watch(asked, &found.scored);
     }
-    answer::to_json(served, &scored, &ignored_columns, explained.as_ref())
+    let body = answer::write(asked.call.answer, served, &found, explained.as_ref())?;
+    let about = About { served, scale: &found.scored.scale, ignored_columns: &found.ignored_columns };
+    Ok(answer::response(asked.call.answer, &about, Body::from(body)))
+}
+
+/// What the columns contributed, unless there are no rows.
+fn explain(served: &Served, dossier: &Dossier, found: &Found) -> Result<Option<Explained>, ApiError> {
+    if found.scored.probabilities.is_empty() {
+        return Ok(None);
+    }
+    let Some(rows) = &found.rows else {
+        let rows = found.scored.probabilities.len();
+        return Err(ApiError::new(Code::TooManyRows, format!("{rows} rows, more than are explained at once")));
+    };
+    let table = rows.to_table(&served.inputs).map_err(ApiError::internal)?;
+    Explained::new(&served.model, &found.scored.scale.calibrator, dossier, &table).map(Some)
 }

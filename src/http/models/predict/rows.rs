@@ -1,68 +1,182 @@
-//! From the bytes of a prediction to a table that the model can read.
+//! A body that is here as a whole, to probabilities.
 
-use super::call::{Call, Format};
-use super::json_body::{PredictRows, read_predict_body};
-use super::score::Instead;
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::accept::Media;
+use super::blocks::{Block, Cutter, invalid_rows};
+use super::call::Call;
+use super::json_body::{PREVALENCE, PredictRows, THRESHOLD, read_predict_body};
+use super::score::{Instead, Scale, Scored, score_rows};
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::parse_json;
 use crate::http::limits::HttpConfig;
 use crate::http::models::Served;
-use crate::http::problem::FieldProblem;
-use crate::ml::table::{CellError, CsvRows, Parsed, Table, TableLimits, from_csv, from_json_columns, from_json_rows};
+use crate::ml::table::{
+    CellError, InputRows, JsonRows, TableLimits, from_json_columns, from_json_rows, parquet_row_count, quick_json,
+    read_parquet,
+};
+
+/// Bytes of rows that are looked at together.
+const BLOCK_BYTES: usize = 4 << 20;
+/// Values of a JSON body in which something is wrong, at most: to say where, each needs some dozens of bytes.
+const MAX_JSON_VALUES: usize = 2 << 20;
+/// Parquet may have so many times as many bytes once decompressed.
+const DECOMPRESSED: u64 = 8;
 
 /// What a request may hold.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct RowLimits {
     pub(in crate::http) max_rows: usize,
     pub(in crate::http) max_json_depth: usize,
+    pub(in crate::http) max_body_bytes: u64,
 }
 
 impl RowLimits {
-    pub(in crate::http) fn new(config: &HttpConfig) -> Self {
-        Self { max_rows: config.max_predict_rows, max_json_depth: config.max_json_depth }
+    pub(in crate::http) fn new(config: &HttpConfig, call: &Call) -> Self {
+        let streamed = usize::try_from(config.max_streamed_rows).unwrap_or(usize::MAX);
+        Self {
+            // A short body may have as many as a long one that comes the same way.
+            max_rows: if call.can_stream() { streamed } else { config.max_predict_rows },
+            max_json_depth: config.max_json_depth,
+            max_body_bytes: config.max_body_bytes,
+        }
+    }
+
+    fn table(&self) -> TableLimits {
+        TableLimits {
+            max_rows: self.max_rows as u64,
+            max_decompressed_bytes: self.max_body_bytes.saturating_mul(DECOMPRESSED),
+            ..TableLimits::STANDARD
+        }
     }
 }
 
-/// Rows that the model can be asked about.
-#[derive(Debug)]
-pub(in crate::http) struct Rows {
-    pub(in crate::http) table: Table,
-    pub(in crate::http) ignored_columns: Vec<String>,
-    /// Instead of the model's own.
-    pub(in crate::http) instead: Instead,
+/// What was found of a whole body.
+pub(super) struct Found {
+    pub(super) scored: Scored,
+    pub(super) ignored_columns: Vec<String>,
+    /// The rows themselves, where they were looked at all together.
+    pub(super) rows: Option<InputRows>,
 }
 
-/// Reads a body against the columns of a model.
+/// Scores the rows of a body.
 ///
 /// # Errors
 /// 400 for what is no JSON, 413 for too many rows, 422 with every mistake in the body or in its cells.
-pub(in crate::http) fn read_rows(
-    call: &Call,
-    bytes: &[u8],
-    served: &Served,
-    limits: RowLimits,
-) -> Result<Rows, ApiError> {
-    let expected = served.inputs.as_slice();
-    let table_limits = TableLimits { max_rows: limits.max_rows as u64, ..TableLimits::STANDARD };
-    match call.format {
-        Format::Json => {
-            let body = read_predict_body(parse_json(bytes, limits.max_json_depth)?).map_err(ApiError::invalid)?;
-            check_count(body.rows.len(), limits.max_rows)?;
-            if body.rows.len() == 0 {
-                return Ok(Rows { table: Table::default(), ignored_columns: Vec::new(), instead: body.instead });
-            }
-            let parsed = match body.rows {
-                PredictRows::Objects(rows) => from_json_rows(&rows, expected, &table_limits),
-                PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, expected, &table_limits),
-            };
-            rows(parsed, body.instead)
+pub(super) fn score_body(call: &Call, bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<Found, ApiError> {
+    match call.rows {
+        Media::Json => {
+            let (rows, instead) = read_json(bytes, served, limits)?;
+            of_rows(rows, served, instead)
         }
-        Format::Csv { delimiter } => {
-            check_count(lines(bytes).saturating_sub(1), limits.max_rows)?;
-            let csv = CsvRows { delimiter, header: true, missing_markers: &served.model.missing_markers };
-            rows(from_csv(bytes, &csv, expected, &table_limits), call.instead)
+        Media::Parquet => {
+            let said = parquet_row_count(bytes).unwrap_or(0);
+            check_count(usize::try_from(said).unwrap_or(usize::MAX), limits.max_rows)?;
+            let rows = read_parquet(bytes.clone(), &served.inputs, &limits.table());
+            let rows = rows.map_err(|errors| invalid_rows(errors, 0))?;
+            check_not_empty(rows.rows)?;
+            of_rows(rows, served, call.instead)
+        }
+        Media::Csv | Media::Ndjson | Media::Arrow => score_blocks(call, bytes, served, limits),
+    }
+}
+
+fn of_rows(rows: InputRows, served: &Served, instead: Instead) -> Result<Found, ApiError> {
+    let scale = Scale::new(served, instead)?;
+    let probabilities = score_rows(served, &rows, &scale)?;
+    let ignored_columns = rows.ignored_columns.clone();
+    Ok(Found { scored: Scored { scale, probabilities }, ignored_columns, rows: Some(rows) })
+}
+
+/// One block after the other, up to the first in which something is wrong.
+fn score_blocks(call: &Call, bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<Found, ApiError> {
+    let Some(mut cutter) = Cutter::new(call, usize::MAX) else {
+        return Err(ApiError::internal("a format without blocks was to be read in blocks"));
+    };
+    let table_limits = TableLimits { max_rows: u64::MAX, ..limits.table() };
+    let mut sum = Sum {
+        scale: Scale::new(served, call.instead)?,
+        probabilities: Vec::new(),
+        ignored: BTreeSet::new(),
+        first: None,
+        blocks: 0,
+    };
+    let mut add = |block: Block| {
+        let before = sum.probabilities.len() as u64;
+        let rows = block.read(call, served, &table_limits).map_err(|errors| invalid_rows(errors, before))?;
+        sum.add(rows, served, limits)
+    };
+    for piece in bytes.chunks(BLOCK_BYTES) {
+        cutter.push(piece)?;
+        while let Some(block) = cutter.cut() {
+            add(block)?;
+        }
+        if cutter.is_overlong(table_limits.max_row_bytes) {
+            break;
         }
     }
+    while let Some(block) = cutter.rest()? {
+        add(block)?;
+    }
+    sum.finish()
+}
+
+/// What was found of the blocks so far.
+struct Sum {
+    scale: Scale,
+    probabilities: Vec<f64>,
+    ignored: BTreeSet<String>,
+    first: Option<InputRows>,
+    blocks: usize,
+}
+
+impl Sum {
+    fn add(&mut self, rows: InputRows, served: &Served, limits: RowLimits) -> Result<(), ApiError> {
+        check_count(self.probabilities.len() + rows.rows, limits.max_rows)?;
+        self.probabilities.extend(score_rows(served, &rows, &self.scale)?);
+        self.ignored.extend(rows.ignored_columns.iter().cloned());
+        self.blocks += usize::from(rows.rows > 0);
+        if rows.rows > 0 && self.first.is_none() {
+            self.first = Some(rows);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Found, ApiError> {
+        check_not_empty(self.probabilities.len())?;
+        Ok(Found {
+            scored: Scored { scale: self.scale, probabilities: self.probabilities },
+            ignored_columns: self.ignored.into_iter().collect(),
+            rows: self.first.filter(|_| self.blocks == 1),
+        })
+    }
+}
+
+/// Reads a JSON body: in one pass if all is plainly right, else so that every mistake is found.
+fn read_json(bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<(InputRows, Instead), ApiError> {
+    let table_limits = limits.table();
+    if let Some(JsonRows { rows, threshold, prevalence }) = quick_json(bytes, &served.inputs, &table_limits)
+        && threshold.is_none_or(|threshold| THRESHOLD.contains(threshold))
+        && prevalence.is_none_or(|prevalence| PREVALENCE.contains(prevalence))
+    {
+        return Ok((rows, Instead { threshold, prevalence }));
+    }
+    if bytes.iter().filter(|byte| **byte == b',').count() > MAX_JSON_VALUES {
+        let detail = format!("more than {MAX_JSON_VALUES} values, of which something is wrong or too much; send fewer");
+        return Err(ApiError::new(Code::TooManyRows, detail));
+    }
+    let body = read_predict_body(parse_json(bytes, limits.max_json_depth)?).map_err(ApiError::invalid)?;
+    check_count(body.rows.len(), limits.max_rows)?;
+    if body.rows.len() == 0 {
+        return Ok((InputRows { columns: Vec::new(), rows: 0, ignored_columns: Vec::new() }, body.instead));
+    }
+    let parsed = match body.rows {
+        PredictRows::Objects(rows) => from_json_rows(&rows, &served.inputs, &table_limits),
+        PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, &served.inputs, &table_limits),
+    };
+    Ok((parsed.map_err(|errors| invalid_rows(errors, 0))?.into(), body.instead))
 }
 
 fn check_count(rows: usize, max_rows: usize) -> Result<(), ApiError> {
@@ -72,29 +186,12 @@ fn check_count(rows: usize, max_rows: usize) -> Result<(), ApiError> {
     Err(ApiError::new(Code::TooManyRows, format!("{rows} rows; at most {max_rows} are predicted at once")))
 }
 
-/// Line breaks outside quotes, and a last line without one.
-fn lines(bytes: &[u8]) -> usize {
-    let (mut count, mut quoted) = (0, false);
-    for byte in bytes {
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\n' if !quoted => count += 1,
-            _ => {}
-        }
+pub(super) fn check_not_empty(rows: usize) -> Result<(), ApiError> {
+    if rows > 0 {
+        return Ok(());
     }
-    count + usize::from(bytes.last().is_some_and(|last| *last != b'\n'))
-}
-
-fn rows(parsed: Result<Parsed, Vec<CellError>>, instead: Instead) -> Result<Rows, ApiError> {
-    match parsed {
-        Ok(Parsed { table, ignored_columns }) => Ok(Rows { table, ignored_columns, instead }),
-        Err(errors) => Err(ApiError::listing(Code::InvalidRows, errors.into_iter().map(problem).collect())),
-    }
-}
-
-/// The API counts rows from 1.
-fn problem(error: CellError) -> FieldProblem {
-    FieldProblem::in_table(error.row.map(|row| row + 1), error.column, error.detail)
+    let nothing = CellError { row: None, column: None, detail: "there are no rows".to_owned() };
+    Err(invalid_rows(vec![nothing], 0))
 }
 
 #[cfg(test)]
@@ -102,23 +199,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_count_from_one() {
-        let error = CellError { row: Some(0), column: Some("area".to_owned()), detail: "expected a number".to_owned() };
-        assert_eq!(problem(error), FieldProblem::in_table(Some(1), Some("area".to_owned()), "expected a number"));
-    }
-
-    #[test]
     fn a_request_at_the_limit_passes_and_one_above_does_not() {
         assert!(check_count(3, 3).is_ok());
         let error = check_count(4, 3).unwrap_err();
         assert_eq!(error.code(), Code::TooManyRows);
         assert_eq!(error.detail(), "4 rows; at most 3 are predicted at once");
-    }
-
-    #[test]
-    fn lines_are_counted_as_csv_counts_them() {
-        for (text, expected) in [("", 0), ("a", 1), ("a\n", 1), ("a\r\n1\r\n2", 3), ("a\n\"x\ny\"\n2\n", 3)] {
-            assert_eq!(lines(text.as_bytes()), expected, "{text:?}");
-        }
     }
 }

@@ -5,13 +5,7 @@ use crate::http::models::Served;
 use crate::ml::calibrate::Calibrator;
 use crate::ml::config::FieldError;
 use crate::ml::model::Model;
-use crate::ml::table::Table;
-
-/// Numbers of a block of rows after preprocessing. Categories may become thousands of columns each: a request of
-/// some megabytes must not become a matrix of gigabytes.
-const BLOCK_CELLS: usize = 4 << 20;
-/// Smaller blocks would spend their time on being cut.
-const MIN_BLOCK_ROWS: usize = 512;
+use crate::ml::table::{InputRows, Table, Values};
 
 /// What a request may replace of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -50,20 +44,14 @@ impl Scale {
     /// The probability of the positive class for each row. A row's probability does not depend on the rows beside it.
     ///
     /// # Errors
-    /// 500 if the table does not have the model's columns, which whoever made it has to see to.
-    pub(in crate::http) fn probabilities(&self, model: &Model, table: &Table) -> Result<Vec<f64>, ApiError> {
-        let features = model.preprocessor.feature_names().len().max(1);
-        let block_rows = (BLOCK_CELLS / features).max(MIN_BLOCK_ROWS);
-        let mut probabilities = Vec::with_capacity(table.rows());
-        if table.rows() <= block_rows {
-            probabilities = model.predict_with(table, &self.calibrator).map_err(ApiError::internal)?;
-        } else {
-            let rows: Vec<usize> = (0..table.rows()).collect();
-            for block in rows.chunks(block_rows) {
-                let found = model.predict_with(&table.select(block), &self.calibrator);
-                probabilities.extend(found.map_err(ApiError::internal)?);
-            }
-        }
+    /// 500 if `inputs` are not the model's in its order, each of `rows` values, which whoever made them has to see to.
+    pub(in crate::http) fn probabilities(
+        &self,
+        model: &Model,
+        inputs: &[&Values],
+        rows: usize,
+    ) -> Result<Vec<f64>, ApiError> {
+        let probabilities = model.predict_inputs(inputs, rows, &self.calibrator).map_err(ApiError::internal)?;
         if probabilities.iter().any(|probability| !probability.is_finite()) {
             return Err(ApiError::internal("the model gave a probability that is not finite"));
         }
@@ -92,8 +80,21 @@ pub(in crate::http) struct Scored {
 /// 422 for a prevalence that the model cannot be moved to.
 pub(in crate::http) fn score(served: &Served, table: &Table, instead: Instead) -> Result<Scored, ApiError> {
     let scale = Scale::new(served, instead)?;
-    let probabilities = scale.probabilities(&served.model, table)?;
+    let inputs = served.model.preprocessor.inputs_in(table).map_err(ApiError::internal)?;
+    let probabilities = scale.probabilities(&served.model, &inputs, table.rows())?;
     Ok(Scored { scale, probabilities })
+}
+
+/// As [`score`], of rows as a request brought them.
+///
+/// # Errors
+/// 500 if they are not rows of this model.
+pub(super) fn score_rows(served: &Served, rows: &InputRows, scale: &Scale) -> Result<Vec<f64>, ApiError> {
+    if rows.rows == 0 {
+        return Ok(Vec::new());
+    }
+    let inputs: Vec<&Values> = rows.columns.iter().collect();
+    scale.probabilities(&served.model, &inputs, rows.rows)
 }
 
 impl Scored {

@@ -1,8 +1,14 @@
 //! Work that computes, in its turn: what is tiny at once, all else in a bounded line and on threads of its own.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::models::Served;
+use crate::jobs;
 
 /// Bytes of a request that are read and scored at once, at most.
 const TINY_BYTES: usize = 64 << 10;
@@ -30,6 +36,49 @@ impl Size {
     }
 }
 
+/// The threads that do what is not tiny; cheap to clone. They step back behind those that answer requests.
+#[derive(Clone)]
+pub(in crate::http::models) struct Workers(Option<Arc<ThreadPool>>);
+
+impl Workers {
+    /// Where the system gives no threads, those of the process have to do.
+    pub(in crate::http::models) fn new(threads: usize) -> Self {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("predict-{index}"))
+            .start_handler(|_| jobs::step_back())
+            .build();
+        match pool {
+            Ok(pool) => Self(Some(Arc::new(pool))),
+            Err(error) => {
+                tracing::warn!(%error, "there are no threads for predictions alone");
+                Self(None)
+            }
+        }
+    }
+
+    /// Does `work`, while `turn` is held: also when nobody waits for it any more.
+    async fn run<T, W, H>(&self, turn: H, work: W) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> Result<T, ApiError> + Send + 'static,
+        H: Send + 'static,
+    {
+        let (done, found) = tokio::sync::oneshot::channel();
+        let job = move || {
+            let worked = std::panic::catch_unwind(AssertUnwindSafe(work));
+            drop(turn);
+            // If nobody waits any more, nobody is to be told.
+            let _ = done.send(worked.unwrap_or_else(|_| Err(ApiError::internal("a prediction panicked"))));
+        };
+        match &self.0 {
+            Some(pool) => pool.spawn(job),
+            None => rayon::spawn(job),
+        }
+        found.await.map_err(ApiError::internal)?
+    }
+}
+
 /// Does work of a prediction when its turn comes. What is tiny is done here and now: handing it to another thread
 /// would take longer than the work. All else waits in a line of bounded length for one of as many places as the
 /// machine has processors, first come first served, and never keeps tiny work from being done.
@@ -50,10 +99,22 @@ where
         return work();
     }
     let turn = state.models.turn().await?;
-    let worked = tokio::task::spawn_blocking(move || {
-        // The turn ends with the work, also when nobody waits for it any more.
-        let _turn = turn;
-        work()
-    });
-    worked.await.map_err(ApiError::internal)?
+    state.models.workers.run(turn, work).await
+}
+
+/// As [`at_turn`], for one block of a request that has more: it is never refused, and the blocks of several requests
+/// take turns.
+///
+/// # Errors
+/// What `work` answers.
+pub(super) async fn at_block_turn<T, W>(state: &AppState, served: &Served, size: Size, work: W) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    W: FnOnce() -> Result<T, ApiError> + Send + 'static,
+{
+    if size.is_tiny(served) {
+        return work();
+    }
+    let turn = state.models.admission.block_turn().await;
+    state.models.workers.run(turn, work).await
 }

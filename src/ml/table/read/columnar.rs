@@ -109,7 +109,7 @@ where
 }
 
 /// The decoders panic at some damaged files. That is a mistake in the file like any other.
-pub(super) fn guarded<T>(format: &'static str, decode: impl FnOnce() -> T) -> Result<T, ReadError> {
+pub(in crate::ml::table) fn guarded<T>(format: &'static str, decode: impl FnOnce() -> T) -> Result<T, ReadError> {
     let damaged = |_| ReadError::NotTheFormat { format, detail: "the decoder gave up on damaged bytes".to_owned() };
     std::panic::catch_unwind(AssertUnwindSafe(decode)).map_err(damaged)
 }
@@ -121,7 +121,7 @@ pub(super) fn not_the_format(format: &'static str, error: &dyn std::error::Error
 }
 
 /// The type that a column is cast to, if it is one that can be a feature.
-fn read_as(data_type: &DataType) -> Option<DataType> {
+pub(in crate::ml::table) fn read_as(data_type: &DataType) -> Option<DataType> {
     use DataType::*;
     match data_type {
         Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 | Float16 | Float32 | Float64

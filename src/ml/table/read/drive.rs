@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 
-use super::batch::{Batch, Cells};
+use super::batch::{Batch, BatchReader, Cells};
 use super::error::{Problems, ReadError};
 use super::options::ReadOptions;
 use super::source::{TableSource, open};
@@ -39,7 +39,19 @@ pub(super) fn drive<R: TableSource, S: Sink>(
     step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
 ) -> Result<Driven<S>, ReadError> {
     let mut problems = Problems::new(options.limits.max_errors);
-    let mut reader = open(input, options, enough, &mut problems)?;
+    let reader = open(input, options, enough, &mut problems)?;
+    drive_reader(reader, problems, options, make, enough, step)
+}
+
+/// [`drive`] of a reader that is open already, with what was found wrong while it was opened.
+pub(super) fn drive_reader<S: Sink>(
+    mut reader: Box<dyn BatchReader>,
+    mut problems: Problems,
+    options: &ReadOptions<'_>,
+    make: &dyn Fn(&str, usize) -> Option<S>,
+    enough: u64,
+    step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
+) -> Result<Driven<S>, ReadError> {
     let mut state = State { sinks: Vec::new(), rows: 0, markers: MissingMarkers::new(options.missing_markers) };
     let names_usable = reader.columns().len() <= options.limits.max_columns;
     let mut next = if names_usable { reader.next_batch(&mut problems)? } else { None };

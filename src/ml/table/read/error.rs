@@ -36,6 +36,8 @@ pub enum ReadError {
     /// Bytes within their limit as they are, but not once decompressed.
     #[error("{what} has more than {limit_bytes} bytes once decompressed")]
     TooLarge { what: String, limit_bytes: u64 },
+    #[error("a record batch has {bytes} bytes; at most {limit_bytes} are taken, so write smaller batches")]
+    BatchTooLarge { bytes: u64, limit_bytes: u64 },
     /// The bytes could not be had.
     #[error("reading the table failed")]
     Read(#[source] std::io::Error),

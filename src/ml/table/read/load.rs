@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::batch::Cells;
-use super::drive::{Sink, drive};
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+
+use super::batch::{BatchReader, Cells};
+use super::columnar::ColumnarReader;
+use super::drive::{Sink, drive_reader};
 use super::error::{Problems, ReadError};
-use super::options::{ReadOptions, check_names_exist};
-use super::source::TableSource;
+use super::options::{ReadOptions, TableLimits, check_names_exist};
+use super::source::{TableSource, open, split_batch};
 use crate::ml::observe::Stop;
 use crate::ml::table::cell::{Cell, MissingMarkers};
-use crate::ml::table::{Column, ColumnType, MISSING, Table, Values};
+use crate::ml::table::{Column, ColumnType, MISSING, Table, TableFormat, Values};
 
 /// Reads the given columns with the given types, which are those of the file's [`super::Profile`]; the table has
 /// them in the given order. `step` is told the rows read so far after each batch.
@@ -75,12 +80,40 @@ pub(in crate::ml::table) fn load_present<R: TableSource>(
     enough: u64,
     step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
 ) -> Result<(Vec<Option<Values>>, Vec<String>), ReadError> {
+    let mut problems = Problems::new(options.limits.max_errors);
+    let reader = open(input, options, enough, &mut problems)?;
+    load_from(reader, problems, options, columns, enough, step)
+}
+
+/// [`load_present`] of record batches of one schema.
+pub(in crate::ml::table) fn load_batches(
+    batches: &[RecordBatch],
+    columns: &[(String, ColumnType)],
+    limits: &TableLimits,
+) -> Result<(Vec<Option<Values>>, Vec<String>), ReadError> {
+    let mut problems = Problems::new(limits.max_errors);
+    let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+    let slices: Vec<_> = batches.iter().flat_map(|batch| split_batch(Ok(batch.clone()))).collect();
+    let reader = ColumnarReader::open(slices.into_iter(), &schema, "Arrow", limits, &mut problems);
+    let options = ReadOptions { format: &TableFormat::ArrowStream, missing_markers: &[], limits };
+    let step = &mut |_| ControlFlow::Continue(());
+    load_from(Box::new(reader), problems, &options, columns, u64::MAX, step)
+}
+
+fn load_from(
+    reader: Box<dyn BatchReader>,
+    problems: Problems,
+    options: &ReadOptions<'_>,
+    columns: &[(String, ColumnType)],
+    enough: u64,
+    step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
+) -> Result<(Vec<Option<Values>>, Vec<String>), ReadError> {
     let types: HashMap<&str, ColumnType> = columns.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
     let make = |name: &str, _| {
         let builder = ColumnBuilder::new(*types.get(name)?, options.limits.max_levels);
         Some(ColumnLoad { name: name.to_owned(), builder, problems: Problems::new(options.limits.max_errors) })
     };
-    let driven = drive(input, options, &make, enough, step)?;
+    let driven = drive_reader(reader, problems, options, &make, enough, step)?;
     let names = driven.columns.iter().map(|(name, _)| name.clone()).collect();
     let present = driven.columns.into_iter().filter_map(|(name, sink)| sink.map(|sink| (name, sink.builder.finish())));
     let mut present: HashMap<String, Values> = present.collect();

@@ -22,10 +22,12 @@ mod source;
 mod tally;
 mod target;
 
+pub(super) use columnar::{guarded, read_as};
 pub use error::{ReadError, RowProblem};
-pub(super) use load::{ColumnBuilder, load_present};
+pub(super) use load::{ColumnBuilder, load_batches, load_present};
 pub use load::{head, load};
 pub use options::{DEFAULT_MISSING, ReadOptions, TableLimits};
 pub use profile::{Profile, profile};
 pub use source::{MemorySource, TableSource};
+pub(super) use source::{parquet_batches, parquet_rows};
 pub use target::{TargetError, target_classes};

@@ -14,7 +14,7 @@ use super::columnar::{ColumnarReader, guarded, not_the_format};
 use super::csv::CsvReader;
 use super::error::{Problems, ReadError};
 use super::ndjson::NdjsonReader;
-use super::options::ReadOptions;
+use super::options::{ReadOptions, TableLimits};
 use super::pages::check_pages;
 use crate::ml::table::TableFormat;
 
@@ -101,8 +101,38 @@ pub(super) fn open<R: TableSource>(
     }
 }
 
+/// How many rows a Parquet file says that it has; `None` if it is no such file.
+pub(in crate::ml::table) fn parquet_rows<R: TableSource>(input: &R) -> Option<u64> {
+    let load = || ArrowReaderMetadata::load(input, ArrowReaderOptions::default());
+    let metadata = guarded(PARQUET, load).ok()?.ok()?;
+    u64::try_from(metadata.metadata().file_metadata().num_rows()).ok()
+}
+
+/// All rows of a Parquet file as record batches; no more of them than `limits.max_rows` and one batch.
+pub(in crate::ml::table) fn parquet_batches<R: TableSource>(
+    input: R,
+    limits: &TableLimits,
+) -> Result<Vec<RecordBatch>, ReadError> {
+    let broken = |error| not_the_format(PARQUET, &error);
+    let load = || ArrowReaderMetadata::load(&input, ArrowReaderOptions::default());
+    let metadata = guarded(PARQUET, load)?.map_err(broken)?;
+    check_pages(&input, metadata.metadata(), u64::MAX, limits.max_decompressed_bytes)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata).with_batch_size(BATCH_ROWS);
+    let mut reader = guarded(PARQUET, || builder.build())?.map_err(broken)?;
+    let (mut batches, mut rows) = (Vec::new(), 0);
+    while let Some(batch) = guarded(PARQUET, || reader.next())? {
+        let batch = batch.map_err(|error| not_the_format(PARQUET, &error))?;
+        rows += batch.num_rows() as u64;
+        batches.push(batch);
+        if rows > limits.max_rows {
+            break;
+        }
+    }
+    Ok(batches)
+}
+
 /// A writer may put all rows in one batch; what is made of it here should not be as large again.
-fn split_batch(batch: Result<RecordBatch, ArrowError>) -> Vec<Result<RecordBatch, ArrowError>> {
+pub(super) fn split_batch(batch: Result<RecordBatch, ArrowError>) -> Vec<Result<RecordBatch, ArrowError>> {
     match batch {
         Ok(batch) => {
             let starts = (0..batch.num_rows()).step_by(BATCH_ROWS);
