@@ -70,6 +70,10 @@ codes! {
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "The answer cannot be had in this format";
     /// A job that has not ended needs the dataset: wait for it or cancel it.
     DatasetInUse = CONFLICT, "dataset-in-use", "A job needs this dataset";
+    /// An alias names the model, as a target or as its shadow: move or delete the alias first.
+    ModelInUse = CONFLICT, "model-in-use", "An alias needs this model";
+    /// There are as many aliases as the server allows; the detail states the limit.
+    TooManyAliases = CONFLICT, "too-many-aliases", "There are too many aliases";
     /// The job has left nothing of this kind: it has not succeeded, or jobs of its type leave something else.
     NoResult = CONFLICT, "no-result", "The job has no such result";
     /// A request with the same `Idempotency-Key` is still being answered; try again shortly.
@@ -133,6 +137,8 @@ impl Code {
             | Code::MethodNotAllowed
             | Code::NotAcceptable
             | Code::DatasetInUse
+            | Code::ModelInUse
+            | Code::TooManyAliases
             | Code::NoResult
             | Code::NotAvailable
             | Code::PreconditionFailed

@@ -55,6 +55,10 @@ id!(
     ModelId
 );
 id!(
+    /// Names an alias, for as long as it has its name.
+    AliasId
+);
+id!(
     /// Names an API key (not the secret).
     ApiKeyId
 );

@@ -25,16 +25,19 @@ pub(super) enum Bell {
     Queue,
     /// A running job is to be cancelled.
     Cancels,
+    /// An alias was changed.
+    Aliases,
 }
 
 impl Bell {
-    const ALL: [Bell; 3] = [Bell::Jobs, Bell::Queue, Bell::Cancels];
+    const ALL: [Bell; 4] = [Bell::Jobs, Bell::Queue, Bell::Cancels, Bell::Aliases];
 
     fn as_str(self) -> &'static str {
         match self {
             Bell::Jobs => "jobs",
             Bell::Queue => "queue",
             Bell::Cancels => "cancels",
+            Bell::Aliases => "aliases",
         }
     }
 }
@@ -44,6 +47,7 @@ pub(super) struct Alarm {
     jobs: watch::Sender<u64>,
     queue: watch::Sender<u64>,
     cancels: watch::Sender<u64>,
+    aliases: watch::Sender<u64>,
 }
 
 impl Alarm {
@@ -54,6 +58,7 @@ impl Alarm {
             jobs: watch::Sender::new(0),
             queue: watch::Sender::new(0),
             cancels: watch::Sender::new(0),
+            aliases: watch::Sender::new(0),
         });
         if engine == Engine::Postgres {
             tokio::spawn(listen(url.to_owned(), Arc::downgrade(&alarm)));
@@ -87,6 +92,7 @@ impl Alarm {
             Bell::Jobs => &self.jobs,
             Bell::Queue => &self.queue,
             Bell::Cancels => &self.cancels,
+            Bell::Aliases => &self.aliases,
         }
     }
 }

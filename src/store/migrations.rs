@@ -10,7 +10,7 @@ use super::engine::address;
 use super::{Result, StoreError};
 
 /// Each file once, in order; forward only.
-const FILES: [(i64, &str, &str); 9] = [
+const FILES: [(i64, &str, &str); 10] = [
     (1, "datasets", include_str!("../../migrations/0001_datasets.sql")),
     (2, "jobs", include_str!("../../migrations/0002_jobs.sql")),
     (3, "models", include_str!("../../migrations/0003_models.sql")),
@@ -20,6 +20,7 @@ const FILES: [(i64, &str, &str); 9] = [
     (7, "job types", include_str!("../../migrations/0007_job_types.sql")),
     (8, "diagnoses", include_str!("../../migrations/0008_diagnoses.sql")),
     (9, "model thresholds", include_str!("../../migrations/0009_model_thresholds.sql")),
+    (10, "aliases", include_str!("../../migrations/0010_aliases.sql")),
 ];
 
 /// Applies what is missing, one process at a time: PostgreSQL holds an advisory lock meanwhile, for SQLite a file

@@ -6,6 +6,7 @@
 //! while the blob is there and cannot be swept away.
 
 mod alarm;
+mod aliases;
 mod api_keys;
 pub mod blobs;
 mod datasets;
@@ -20,6 +21,7 @@ mod row;
 mod sweep;
 mod thresholds;
 
+pub use aliases::{AliasFilter, DeleteAlias, MAX_ALIAS_TARGETS, NewAlias, SetAlias};
 pub use blobs::{BlobParts, BlobStore, KeptBlob, Scratch, StagedBlob};
 pub use datasets::{DatasetFilter, DeleteDataset};
 pub use error::StoreError;
@@ -27,7 +29,7 @@ pub use idempotency::{Begin, IdempotentAnswer, StoredAnswer};
 pub use jobs::{
     Beat, Enqueue, EventKind, Finish, Heartbeat, JobEvent, JobFilter, NewJob, NewResults, News, QueueStats, Written,
 };
-pub use models::{ModelFilter, NewModel};
+pub use models::{DeleteModel, ModelFilter, NewModel};
 pub use page::Page;
 pub use sweep::{Retention, Swept};
 pub use thresholds::{MAX_THRESHOLD_CHANGES, NewThreshold, SetThreshold};
@@ -79,12 +81,23 @@ impl StoreConfig {
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
+/// How the pool of database connections stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    pub open: u64,
+    /// Of the open ones.
+    pub idle: u64,
+    /// That may be open at once.
+    pub most: u32,
+}
+
 struct Inner {
     database: Database,
     blobs: BlobStore,
     clock: Arc<dyn Clock>,
     alarm: Arc<Alarm>,
     max_pending: u64,
+    max_connections: u32,
 }
 
 impl Store {
@@ -96,7 +109,8 @@ impl Store {
         let blobs = BlobStore::connect(&config.blob_url, &config.blob_options, &config.spool_dir, clock.clone())?;
         let database = engine::connect(&config.database_url, config.max_connections).await?;
         let alarm = Alarm::start(database.engine, &config.database_url);
-        Ok(Store(Arc::new(Inner { database, blobs, clock, alarm, max_pending: config.max_pending })))
+        let (max_pending, max_connections) = (config.max_pending, config.max_connections);
+        Ok(Store(Arc::new(Inner { database, blobs, clock, alarm, max_pending, max_connections })))
     }
 
     /// Brings the schema up to date, under a lock that all processes share. Does nothing if it is.
@@ -135,6 +149,17 @@ impl Store {
     /// As [`Store::job_events`], when somebody has asked to cancel a running job.
     pub fn cancel_requests(&self) -> watch::Receiver<u64> {
         self.0.alarm.subscribe(alarm::Bell::Cancels)
+    }
+
+    /// As [`Store::job_events`], when an alias was set or deleted.
+    pub fn alias_changes(&self) -> watch::Receiver<u64> {
+        self.0.alarm.subscribe(alarm::Bell::Aliases)
+    }
+
+    /// Connections to the database: open ones, and those of them that nobody uses now.
+    pub fn connections(&self) -> Connections {
+        let pool = self.pool();
+        Connections { open: u64::from(pool.size()), idle: pool.num_idle() as u64, most: self.0.max_connections }
     }
 
     fn now(&self) -> i64 {

@@ -21,6 +21,17 @@ pub struct ModelFilter {
     pub dataset_id: Option<DatasetId>,
 }
 
+/// What became of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeleteModel {
+    Deleted,
+    NotFound,
+    /// An alias names the model.
+    InUse {
+        alias: String,
+    },
+}
+
 /// A model whose artifact is stored, before it has a version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewModel {
@@ -79,12 +90,40 @@ impl Store {
         rows.into_iter().map(ModelRecord::try_from).collect()
     }
 
-    /// Deletes the row and answers whether there was one. The blob goes with the next sweep, unless something else
-    /// names it; the version is never given again.
-    pub async fn delete_model(&self, id: ModelId) -> Result<bool> {
-        let done = sqlx::query("DELETE FROM models WHERE id = $1").bind(id.to_string()).execute(self.pool()).await?;
-        Ok(done.rows_affected() == 1)
+    /// Deletes the row unless an alias names the model. The blob goes with the next sweep, unless something else names
+    /// it; the version is never given again.
+    pub async fn delete_model(&self, id: ModelId) -> Result<DeleteModel> {
+        let mut transaction = self.write().await?;
+        // Held first, so that an alias that is being set either is seen here or finds the model gone.
+        let held: Option<(String,)> = sqlx::query_as(self.engine().sql("SELECT id FROM models WHERE id = $1 {for_update}"))
+            .bind(id.to_string())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if held.is_none() {
+            return Ok(DeleteModel::NotFound);
+        }
+        if let Some(alias) = alias_of(&mut transaction, id).await? {
+            return Ok(DeleteModel::InUse { alias });
+        }
+        sqlx::query("DELETE FROM models WHERE id = $1").bind(id.to_string()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(DeleteModel::Deleted)
     }
+}
+
+/// The name of an alias that names the model, as a target or as its shadow.
+async fn alias_of(transaction: &mut Transaction<'static, Any>, id: ModelId) -> Result<Option<String>> {
+    let alias: Option<(String,)> = sqlx::query_as(
+        "SELECT name FROM aliases
+         WHERE shadow_model_id = $1
+            OR EXISTS (SELECT 1 FROM alias_targets WHERE alias_id = aliases.id AND model_id = $2)
+         ORDER BY name LIMIT 1",
+    )
+    .bind(id.to_string())
+    .bind(id.to_string())
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(alias.map(|(name,)| name))
 }
 
 /// The next version of a name. Holds the name's row until the transaction ends, so that versions have no gaps from

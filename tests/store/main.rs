@@ -4,6 +4,7 @@
 
 mod support;
 
+mod aliases;
 mod blobs;
 mod checkpoints;
 mod datasets;

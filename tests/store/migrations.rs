@@ -57,7 +57,16 @@ async fn rows_of_every_version_survive(engine: Engine) {
     for name in file_names("tests/data/migrations") {
         assert!(file_names("migrations").contains(&name), "{name} belongs to no migration");
     }
-    for (table, rows) in [("datasets", 1), ("jobs", 3), ("job_epochs", 2), ("job_events", 3), ("models", 1)] {
+    let expected = [
+        ("datasets", 1),
+        ("jobs", 4),
+        ("job_epochs", 2),
+        ("job_events", 3),
+        ("job_diagnoses", 1),
+        ("models", 1),
+        ("model_thresholds", 2),
+    ];
+    for (table, rows) in expected {
         assert_eq!(count(&test, table).await, rows, "{table}");
     }
     let deletion = "DELETE FROM jobs WHERE id = '0190a0a0-0000-7000-8000-000000000008'";

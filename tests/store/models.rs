@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use evenkeel::records::{ModelId, ModelRecord};
-use evenkeel::store::{ModelFilter, Page};
+use evenkeel::store::{DeleteModel, ModelFilter, Page};
 use futures::future::join_all;
 
 use crate::support::{Engine, LEASE, TestStore, on_both_engines};
@@ -21,8 +21,8 @@ async fn versions_are_never_given_twice(engine: Engine) {
     let first = trained(&test, "fraud").await;
     let second = trained(&test, "fraud").await;
     assert_eq!((first.version, second.version, trained(&test, "churn").await.version), (1, 2, 1));
-    assert!(test.store.delete_model(second.id).await.unwrap());
-    assert!(!test.store.delete_model(second.id).await.unwrap());
+    assert_eq!(test.store.delete_model(second.id).await.unwrap(), DeleteModel::Deleted);
+    assert_eq!(test.store.delete_model(second.id).await.unwrap(), DeleteModel::NotFound);
     assert_eq!(test.store.model(second.id).await.unwrap(), None);
     assert_eq!(test.store.model(first.id).await.unwrap(), Some(first));
     assert_eq!(trained(&test, "fraud").await.version, 3);

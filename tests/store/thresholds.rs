@@ -3,7 +3,7 @@
 use evenkeel::ml::config::ThresholdRule;
 use evenkeel::ml::metrics::ThresholdBasis;
 use evenkeel::records::ModelRecord;
-use evenkeel::store::{MAX_THRESHOLD_CHANGES, NewThreshold, Retention, SetThreshold};
+use evenkeel::store::{DeleteModel, MAX_THRESHOLD_CHANGES, NewThreshold, Retention, SetThreshold};
 use futures::future::join_all;
 
 use crate::support::{Engine, TestStore, on_both_engines};
@@ -102,7 +102,7 @@ async fn a_model_that_is_gone_cannot_be_changed(engine: Engine) {
     let test = TestStore::new(engine).await;
     let first = trained(&test).await;
     let model = set(&test, &first, 0.25).await;
-    assert!(test.store.delete_model(model.id).await.unwrap(), "its changes go with it");
+    assert_eq!(test.store.delete_model(model.id).await.unwrap(), DeleteModel::Deleted, "its changes go with it");
     let gone = test.store.set_threshold(&model, threshold(&test, &model, 0.5).await).await.unwrap();
     assert_eq!(gone, SetThreshold::Gone);
 }
