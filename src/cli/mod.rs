@@ -8,25 +8,23 @@ mod predict;
 mod quickstart;
 mod resample;
 mod service;
+mod telemetry;
 mod train;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::store::StoreError;
-use crate::telemetry::{self, LogFormat};
+use telemetry::TelemetryArgs;
 
 /// Trains, evaluates and serves binary classifiers on imbalanced data.
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel", version, max_term_width = 110)]
 pub struct Cli {
-    /// How log lines look; they go to standard error.
-    #[arg(long, env = "EVENKEEL_LOG_FORMAT", value_enum, default_value = "human", global = true)]
-    log_format: LogFormat,
-    /// What is logged: a level, or directives such as `info,evenkeel=debug`.
-    #[arg(long, env = "EVENKEEL_LOG_FILTER", global = true, value_name = "FILTER")]
-    log_filter: Option<String>,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -96,20 +94,17 @@ impl Cli {
     /// # Errors
     /// If it cannot be done; the error's chain says why.
     pub fn run(self) -> Result<(), CliError> {
+        let telemetry = self.telemetry;
         // Commands that talk on standard output stay quiet on standard error unless asked.
-        let quiet = !matches!(self.command, Command::Serve(_) | Command::Worker(_) | Command::Migrate(_));
-        let default_filter = if quiet { "warn" } else { "info" };
-        telemetry::init(self.log_format, self.log_filter.as_deref().unwrap_or(default_filter))
-            .map_err(CliError::Telemetry)?;
         match self.command {
-            Command::Serve(args) => block_on(service::serve(*args)),
-            Command::Worker(args) => block_on(service::worker(*args)),
-            Command::Migrate(args) => block_on(service::migrate(args)),
-            Command::Keys(args) => block_on(keys::run(args)),
-            Command::Quickstart(args) => block_on(quickstart::run(args)),
-            Command::Train(args) => train::run(&args),
-            Command::Resample(args) => resample::run(&args),
-            Command::Predict(args) => predict::run(&args),
+            Command::Serve(args) => telemetry.trace(service::serve(*args)),
+            Command::Worker(args) => telemetry.trace(service::worker(*args)),
+            Command::Migrate(args) => telemetry.log("info", || block_on(service::migrate(args))),
+            Command::Keys(args) => telemetry.log("warn", || block_on(keys::run(args))),
+            Command::Quickstart(args) => telemetry.log("warn", || block_on(quickstart::run(args))),
+            Command::Train(args) => telemetry.log("warn", || train::run(&args)),
+            Command::Resample(args) => telemetry.log("warn", || resample::run(&args)),
+            Command::Predict(args) => telemetry.log("warn", || predict::run(&args)),
             Command::Openapi => {
                 print!("{}", crate::http::OPENAPI_YAML);
                 Ok(())
@@ -119,6 +114,9 @@ impl Cli {
 }
 
 fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
-    runtime.block_on(work)
+    runtime()?.block_on(work)
+}
+
+fn runtime() -> Result<Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)
 }

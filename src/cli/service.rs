@@ -220,6 +220,10 @@ struct LimitArgs {
     /// Seconds without a byte of an awaited request body.
     #[arg(long, env = "EVENKEEL_BODY_IDLE_SECONDS", default_value_t = 30.0, value_name = "SECONDS")]
     body_idle_seconds: f64,
+    /// Seconds that a server goes on answering after it was told to stop, while `/readyz` says 503: as long as a load balancer takes
+    /// to turn to others.
+    #[arg(long, env = "EVENKEEL_SHUTDOWN_DELAY_SECONDS", default_value_t = 0.0, value_name = "SECONDS")]
+    shutdown_delay_seconds: f64,
     /// Bytes of loaded models kept for predictions.
     #[arg(long, env = "EVENKEEL_MODEL_CACHE_BYTES", default_value_t = 512 << 20, value_name = "BYTES")]
     model_cache_bytes: u64,
@@ -227,6 +231,9 @@ struct LimitArgs {
     /// model's record for each request.
     #[arg(long, env = "EVENKEEL_MODEL_TRUST_SECONDS", default_value_t = 1.0, value_name = "SECONDS")]
     model_trust_seconds: f64,
+    /// Aliases.
+    #[arg(long, env = "EVENKEEL_MAX_ALIASES", default_value_t = 1000, value_name = "N")]
+    max_aliases: u64,
     /// An origin whose web pages may call the API; may be given more than once. None by default.
     #[arg(long, env = "EVENKEEL_ALLOWED_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     allowed_origin: Vec<String>,
@@ -283,6 +290,8 @@ impl LimitArgs {
             max_batch_bytes: self.max_batch_bytes,
             model_cache_bytes: self.model_cache_bytes,
             model_trust_seconds: self.model_trust_seconds,
+            max_aliases: self.max_aliases,
+            shutdown_delay_seconds: self.shutdown_delay_seconds,
             max_concurrent_predictions: self.max_concurrent_predictions,
             max_concurrent_uploads: self.max_concurrent_uploads,
             max_event_streams: self.max_event_streams,
@@ -327,12 +336,13 @@ pub(super) async fn run(
     }
     let address = listener.local_addr().map_err(CliError::Listen)?;
     tracing::info!(%address, workers = settings.worker.workers, "listening");
+    let load = settings.worker.load.clone();
     let workers = async {
         if settings.worker.workers > 0 {
             jobs::run(store.clone(), settings.worker, shutdown.clone()).await;
         }
     };
-    let state = AppState::new(store.clone(), settings.http).map_err(|error| CliError::work("the API", error))?;
+    let state = AppState::new(store.clone(), settings.http, load).map_err(|error| CliError::work("the API", error))?;
     let served = async {
         let served = http::serve(listener, state, shutdown.clone()).await;
         // A server that cannot go on must not leave its workers behind.

@@ -32,7 +32,7 @@ async fn livez() -> Json<Value> {
 /// 503 while the database or the blob store does not answer, or the server is stopping: a load balancer takes the
 /// hint and sends requests elsewhere.
 async fn readyz(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
-    if state.shutdown.is_cancelled() {
+    if state.stopping.is_cancelled() {
         return Err(ApiError::unavailable("the server is stopping"));
     }
     let answers = async {

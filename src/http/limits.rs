@@ -40,6 +40,8 @@ pub struct HttpConfig {
     pub model_cache_bytes: u64,
     /// Seconds that a model's record is trusted by predictions before it is read again. Default 1.
     pub model_trust_seconds: f64,
+    /// Aliases. Default 1000.
+    pub max_aliases: u64,
     /// Open connections; further ones wait to be accepted. Default 4096.
     pub max_connections: usize,
     /// Seconds until an answer must begin; uploads and event streams are exempt. Default 60.
@@ -50,6 +52,9 @@ pub struct HttpConfig {
     pub header_seconds: f64,
     /// Seconds that a connection may wait for its next request, or for its reader to take a byte. Default 75.
     pub connection_idle_seconds: f64,
+    /// Seconds between the signal to stop and the end of listening, in which `readyz` says that the server is stopping and
+    /// everything else is answered as before. Default 0.
+    pub shutdown_delay_seconds: f64,
     /// Seconds that requests may take to end once the server stops. Default 20.
     pub drain_seconds: f64,
     /// Seconds that an `Idempotency-Key` of an unfinished request stays held should its server die. Default 5.
@@ -111,11 +116,13 @@ impl Default for HttpConfig {
             max_event_streams: 256,
             model_cache_bytes: 512 << 20,
             model_trust_seconds: 1.0,
+            max_aliases: 1000,
             max_connections: 4096,
             request_seconds: 60.0,
             body_idle_seconds: 30.0,
             header_seconds: 10.0,
             connection_idle_seconds: 75.0,
+            shutdown_delay_seconds: 0.0,
             drain_seconds: 20.0,
             idempotency_hold_seconds: 5.0,
             event_keep_alive_seconds: 15.0,

@@ -1,27 +1,28 @@
-//! One line per request, written when its answer has been sent or given up.
+//! One line per request, written and counted when its answer has been sent or given up.
 
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::Method;
 use http_body_util::BodyExt;
+use tracing::Span;
 
 use super::connection::Active;
+use super::metrics::Seen;
 
 /// What is known of a request before its answer.
 pub(super) struct LogLine {
-    request_id: String,
-    method: Method,
+    pub(super) request_id: String,
+    pub(super) method: Method,
     /// The template, such as `/v1/jobs/{job_id}`; `None` for paths that do not exist.
-    route: Option<String>,
-    started: Instant,
+    pub(super) route: Option<String>,
+    pub(super) started: Instant,
+    pub(super) seen: Seen,
+    /// Ends with the answer.
+    pub(super) _span: Span,
 }
 
 impl LogLine {
-    pub(super) fn new(request_id: String, method: Method, route: Option<String>, started: Instant) -> Self {
-        Self { request_id, method, route, started }
-    }
-
     fn is_prediction(&self) -> bool {
         let route = self.route.as_deref().unwrap_or_default();
         self.method == Method::POST && (route.ends_with("/predict") || route.ends_with("/infer"))
@@ -50,6 +51,7 @@ impl Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
+        self.line.seen.answered(self.status, self.line.started);
         // There may be more of them in a second than anybody reads, and writing a line takes longer than most.
         if self.status < 400 && self.line.is_prediction() {
             tracing::debug!(

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use url::Url;
 use uuid::Uuid;
 
@@ -23,9 +23,11 @@ use super::extract::Query;
 use super::limits::Access;
 use super::linger;
 use super::log_line::LogLine;
+use super::metrics::Metrics;
 use super::problem;
 use super::respond::ENCODED_TAGS;
 use crate::telemetry::Chain;
+use crate::telemetry::traces::{self, Caller};
 
 /// The header that names a request, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,22 +35,35 @@ const MAX_REQUEST_ID_CHARS: usize = 64;
 
 /// Outermost: gives the request its id, writes its line to the log, and turns refusals, our own and the
 /// framework's, into problem documents.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let connection = request.extensions().get::<ConnectInfo<Connection>>().map(|info| info.0.begin());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let line = LogLine::new(id.clone(), request.method().clone(), route, started);
-    let span = tracing::info_span!("request", request_id = %id);
+    let seen = metrics.begin(route.as_deref(), request.method(), request.headers());
+    let span = request_span(&id, route.as_deref(), &request);
+    let (request_id, method) = (id.clone(), request.method().clone());
+    let line = LogLine { request_id, method, route, started, seen, _span: span.clone() };
     let request = linger::keep_reading(request);
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(error) = refusal(&mut response) {
         log(&error, &id);
         response = as_problem(response, &error, &id);
     }
     finish_headers(response.headers_mut(), &id);
     let status = response.status().as_u16();
+    traces::answered(&span, status);
     response.map(|body| line.attach(status, body, connection))
+}
+
+/// What log lines and, where they are collected, traces say of a request.
+fn request_span(id: &str, route: Option<&str>, request: &Request) -> Span {
+    if !traces::are_on() {
+        return tracing::info_span!("request", request_id = %id);
+    }
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let caller = Caller { traceparent: header("traceparent"), tracestate: header("tracestate") };
+    traces::request_span(id, request.method().as_str(), route, &caller)
 }
 
 fn request_id(headers: &HeaderMap) -> String {

@@ -5,6 +5,7 @@
 //! through [`middleware`] to a handler, which reads it with [`extract`] and answers with [`respond`], [`page`] or an
 //! [`error::ApiError`].
 
+mod aliases;
 pub mod auth;
 mod body;
 mod connection;
@@ -21,6 +22,7 @@ mod jobs;
 mod limits;
 mod linger;
 mod log_line;
+mod metrics;
 mod middleware;
 mod models;
 mod page;
@@ -42,6 +44,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::jobs::WorkerLoad;
 use crate::store::Store;
 use document::Document;
 
@@ -52,28 +55,37 @@ pub struct AppState {
     config: Arc<HttpConfig>,
     document: Arc<Document>,
     docs_page: Arc<docs_page::DocsPage>,
-    /// Cancelled when the server is to stop; long answers end then.
+    /// Cancelled when the server has been told to stop; it is not ready from then on.
+    stopping: CancellationToken,
+    /// Cancelled when it stops listening; long answers end then.
     shutdown: CancellationToken,
     uploads: Arc<Semaphore>,
     diagnoses: Arc<Semaphore>,
     event_streams: Arc<Semaphore>,
     models: models::Serving,
+    aliases: aliases::Aliases,
+    metrics: metrics::Metrics,
 }
 
 impl AppState {
+    /// `workers` tells the metrics of the workers of this process.
+    ///
     /// # Errors
     /// If the document that is compiled in cannot be read.
-    pub fn new(store: Store, config: HttpConfig) -> Result<Self, DocumentError> {
+    pub fn new(store: Store, config: HttpConfig, workers: Arc<WorkerLoad>) -> Result<Self, DocumentError> {
         let document = Document::parse(OPENAPI_YAML)?;
         Ok(Self {
+            metrics: metrics::Metrics::new(&document, store.clock().now(), workers),
             store,
             docs_page: Arc::new(docs_page::DocsPage::render(&document)),
             document: Arc::new(document),
+            stopping: CancellationToken::new(),
             shutdown: CancellationToken::new(),
             uploads: Arc::new(Semaphore::new(config.max_concurrent_uploads)),
             diagnoses: Arc::new(Semaphore::new(datasets::DIAGNOSED_AT_ONCE)),
             event_streams: Arc::new(Semaphore::new(config.max_event_streams)),
             models: models::Serving::new(&config),
+            aliases: aliases::Aliases::new(),
             config: Arc::new(config),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::handler::Handler;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Router, extract::DefaultBodyLimit};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -16,7 +16,7 @@ use tower_http::cors::CorsLayer;
 use super::document::{DocumentError, Operation};
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::middleware::{self, Guard, REQUEST_ID};
-use super::{AppState, datasets, health, jobs, models};
+use super::{AppState, aliases, datasets, health, jobs, metrics, models};
 
 /// Marks an answer whose pieces are sent as they come: compressing would hold them back.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,8 @@ fn handlers() -> Handlers {
     datasets::register(&mut handlers);
     jobs::register(&mut handlers);
     models::register(&mut handlers);
+    aliases::register(&mut handlers);
+    metrics::register(&mut handlers);
     handlers
 }
 
@@ -85,7 +87,7 @@ pub fn router(state: AppState) -> Result<Router, DocumentError> {
     let layers = (
         // Handlers read bodies through `body.rs`, which has limits of its own.
         DefaultBodyLimit::disable(),
-        from_fn(middleware::observe),
+        from_fn_with_state(state.metrics.clone(), middleware::observe),
         compressed,
         cors(&state.config.allowed_origins),
         from_fn_with_state(state.clone(), middleware::check_host),
@@ -127,6 +129,7 @@ fn cors(allowed: &[String]) -> CorsLayer {
     let origins: Vec<HeaderValue> = allowed.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     let mut exposed = vec![REQUEST_ID, header::ETAG, header::LOCATION, header::RETRY_AFTER];
     exposed.extend(models::predict::HEADERS);
+    exposed.push(aliases::ALIAS);
     // Named one by one: the wildcard of browsers leaves out `Authorization`.
     let asked = [
         REQUEST_ID,
@@ -137,6 +140,9 @@ fn cors(allowed: &[String]) -> CorsLayer {
         header::IF_NONE_MATCH,
         HeaderName::from_static(IDEMPOTENCY_KEY),
         HeaderName::from_static("last-event-id"),
+        HeaderName::from_static("evenkeel-request-key"),
+        HeaderName::from_static("traceparent"),
+        HeaderName::from_static("tracestate"),
     ];
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
     CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(asked).expose_headers(exposed)

@@ -6,30 +6,45 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{BoundedListener, Connection};
-use super::{AppState, router};
+use super::{AppState, aliases, router};
 
-/// Serves the API on the listener until `shutdown`; then takes no more connections, lets requests end for the
-/// configured time, and returns.
+/// Serves the API on the listener until `stop` and for the configured delay after it, in which only readiness is denied; then
+/// takes no more connections, lets requests end for the configured time, and returns.
 ///
 /// # Errors
 /// If the document and the handlers do not match, or the listener fails.
-pub async fn serve(listener: TcpListener, mut state: AppState, shutdown: CancellationToken) -> io::Result<()> {
-    state.shutdown = shutdown.clone();
+pub async fn serve(listener: TcpListener, mut state: AppState, stop: CancellationToken) -> io::Result<()> {
+    let shutdown = state.shutdown.clone();
+    state.stopping = stop.clone();
+    tokio::spawn(close_later(stop, shutdown.clone(), state.config.shutdown_delay_seconds));
     let drain = Duration::from_secs_f64(state.config.drain_seconds);
     let listener = BoundedListener::new(listener, &state.config);
+    aliases::start_shadows(&state)?;
+    let following = AbortOnDropHandle::new(tokio::spawn(aliases::follow(state.clone())));
+    let watched = state.clone();
     let service = router(state).map_err(io::Error::other)?.into_make_service_with_connect_info::<Connection>();
     let server = axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(drain).await;
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = server.into_future() => served,
         () = overdue => {
             tracing::warn!(seconds = drain.as_secs_f64(), "requests were still at work and are cut off");
             Ok(())
         }
-    }
+    };
+    drop(following);
+    aliases::flush_shadows(&watched).await;
+    served
+}
+
+async fn close_later(stop: CancellationToken, shutdown: CancellationToken, delay_seconds: f64) {
+    stop.cancelled().await;
+    tokio::time::sleep(Duration::try_from_secs_f64(delay_seconds).unwrap_or_default()).await;
+    shutdown.cancel();
 }

@@ -12,6 +12,7 @@
 //!   and [`compare_job`]; [`source`] reads their datasets,
 //!   [`score`] their models.
 //! - [`open`]: everything that an engine needs.
+//! - [`load`]: how busy the workers are.
 //! - [`keep`]: stores the bytes of what it leaves.
 //! - [`sweeper`]: lapsed leases go back to the queue, what is too old goes away.
 
@@ -23,6 +24,7 @@ mod engines;
 mod evaluate_job;
 mod failure;
 mod keep;
+mod load;
 mod observer;
 mod open;
 mod predict_job;
@@ -39,12 +41,15 @@ mod worker;
 pub use compare_job::estimate_comparison;
 pub use engine::{Ended, Engine, Produced, ProducedDataset, ProducedModel, ProducedResult, Work, WorkModel};
 pub use engines::Engines;
+pub use load::WorkerLoad;
 pub use predict_job::PREDICTION_COLUMNS;
-pub use priority::{lower_thread_priority, step_back};
+pub use priority::{lower_thread_priority, run_when_idle, step_back};
 pub use score::estimate_scoring;
 pub use source::EngineLimits;
 pub use train_job::train;
 pub use worker::{run, run_with};
+
+use std::sync::Arc;
 
 use crate::ml::table::TableLimits;
 use crate::store::Retention;
@@ -68,6 +73,8 @@ pub struct WorkerConfig {
     pub table_limits: TableLimits,
     /// A job whose estimate is above this fails instead of taking the machine down.
     pub memory_bytes: u64,
+    /// Where it is noted how busy the workers are.
+    pub load: Arc<WorkerLoad>,
 }
 
 impl WorkerConfig {
@@ -83,6 +90,7 @@ impl WorkerConfig {
             retention: Retention::STANDARD,
             table_limits: TableLimits::STANDARD,
             memory_bytes: 2 << 30,
+            load: Arc::default(),
         }
     }
 }

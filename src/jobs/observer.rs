@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tracing::Span;
+
 use super::way;
 use crate::clock::{Clock, Timestamp};
 use crate::ml::diagnose::Diagnosis;
@@ -11,7 +13,7 @@ use crate::ml::nn::CheckpointError;
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
 use crate::records::{JobId, JobType, PhaseSeconds};
 use crate::store::{Beat, News};
-use crate::telemetry::Chain;
+use crate::telemetry::{Chain, traces};
 
 /// What the thread writes and the loop reads, and the other way round. Cheap enough to touch at every batch.
 pub(super) struct Window {
@@ -170,6 +172,13 @@ pub(super) struct WindowObserver {
     epoch_started: Timestamp,
     job: JobId,
     checkpoints: Checkpoints,
+    traced: Traced,
+}
+
+/// The spans of an attempt and of its present phase.
+struct Traced {
+    attempt: Span,
+    phase: Span,
 }
 
 /// What the thread knows of checkpoints.
@@ -185,7 +194,8 @@ pub(super) struct Checkpoints {
 impl WindowObserver {
     pub(super) fn new(window: Arc<Window>, job: JobId, checkpoints: Checkpoints) -> Self {
         let epoch_started = window.clock.now();
-        Self { window, phase: Phase::Loading, epoch_started, job, checkpoints }
+        let traced = Traced { attempt: Span::current(), phase: Span::none() };
+        Self { window, phase: Phase::Loading, epoch_started, job, checkpoints, traced }
     }
 
     fn answer(&self) -> ControlFlow<Stop> {
@@ -196,6 +206,7 @@ impl WindowObserver {
 impl TrainObserver for WindowObserver {
     fn phase(&mut self, phase: Phase) -> ControlFlow<Stop> {
         self.phase = phase;
+        self.traced.phase = traces::phase_span(&self.traced.attempt, phase.as_str());
         self.epoch_started = self.window.clock.now();
         self.window.enter(phase);
         self.answer()

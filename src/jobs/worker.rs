@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::engine::Engine;
 use super::engines::Engines;
@@ -13,7 +14,7 @@ use super::runner::Runner;
 use super::source::EngineLimits;
 use super::{WorkerConfig, sweeper};
 use crate::store::Store;
-use crate::telemetry::Chain;
+use crate::telemetry::{Chain, traces};
 
 /// Works on jobs until `shutdown`, then gives running ones back and returns when their threads have ended.
 pub async fn run(store: Store, config: WorkerConfig, shutdown: CancellationToken) {
@@ -26,6 +27,7 @@ pub async fn run(store: Store, config: WorkerConfig, shutdown: CancellationToken
 pub async fn run_with(store: Store, engine: Arc<dyn Engine>, config: WorkerConfig, shutdown: CancellationToken) {
     let sweeper = tokio::spawn(sweeper::run(store.clone(), config.clone(), shutdown.clone()));
     let slots = Arc::new(Semaphore::new(config.workers));
+    config.load.open(config.workers);
     let runner = Arc::new(Runner { store, engine, config, shutdown });
     let mut running = JoinSet::new();
     // Subscribed before the first look at the queue, so that no job is missed in between.
@@ -38,7 +40,9 @@ pub async fn run_with(store: Store, engine: Arc<dyn Engine>, config: WorkerConfi
             Ok(Some((job, lease))) => {
                 let runner = runner.clone();
                 running.spawn(async move {
-                    runner.run(job, lease).await;
+                    let _busy = runner.config.load.begin();
+                    let span = traces::job_span(job.id, job.job_type().as_str(), job.attempt);
+                    runner.run(job, lease).instrument(span).await;
                     drop(slot);
                 });
                 continue;

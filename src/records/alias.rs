@@ -210,7 +210,10 @@ mod tests {
         let shadow = [(0.25, false), (0.75, true), (0.75, true)];
         let mut counts = ShadowCounts::of(&answered, &shadow);
         assert_eq!((counts.rows, counts.only_model_positive, counts.only_shadow_positive), (3, 1, 1));
-        assert_eq!((counts.difference_sum, counts.absolute_difference_sum, counts.largest_difference), (0.25, 1.25, 0.5));
+        assert_eq!(
+            (counts.difference_sum, counts.absolute_difference_sum, counts.largest_difference),
+            (0.25, 1.25, 0.5)
+        );
         counts.add(&ShadowCounts::dropped());
         counts.add(&ShadowCounts::failed());
         assert_eq!((counts.requests, counts.dropped, counts.failed, counts.disagreements()), (1, 1, 1, 2));

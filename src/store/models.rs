@@ -95,10 +95,11 @@ impl Store {
     pub async fn delete_model(&self, id: ModelId) -> Result<DeleteModel> {
         let mut transaction = self.write().await?;
         // Held first, so that an alias that is being set either is seen here or finds the model gone.
-        let held: Option<(String,)> = sqlx::query_as(self.engine().sql("SELECT id FROM models WHERE id = $1 {for_update}"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *transaction)
-            .await?;
+        let held: Option<(String,)> =
+            sqlx::query_as(self.engine().sql("SELECT id FROM models WHERE id = $1 {for_update}"))
+                .bind(id.to_string())
+                .fetch_optional(&mut *transaction)
+                .await?;
         if held.is_none() {
             return Ok(DeleteModel::NotFound);
         }

@@ -49,6 +49,8 @@ impl Scene {
             "3",
             "--workers",
             "1",
+            "--max-aliases",
+            "1",
         ];
         let app = App::with(Engine::Sqlite, &[&flags[..], &["--max-event-streams", "1"]].concat()).await;
         let dataset = app.client().upload("", data::csv(80)).await;
@@ -76,6 +78,11 @@ impl Scene {
                 call.json(&json!({"rows": [data::row(1.0, 1.0)]})).send().await
             }
             Code::DatasetInUse => self.dataset_in_use().await,
+            Code::ModelInUse => {
+                self.set_alias("champion").await.expect_status(201);
+                client.delete(&self.of_model("")).send().await
+            }
+            Code::TooManyAliases => self.set_alias("second").await,
             Code::NoResult => {
                 let path = format!("/v1/jobs/{}/result", self.model["job_id"].as_str().unwrap());
                 client.get(&path).send().await
@@ -121,7 +128,12 @@ impl Scene {
     }
 
     fn of_model(&self, part: &str) -> String {
-        format!("/v1/models/{}/{part}", self.model["id"].as_str().unwrap())
+        format!("/v1/models/{}/{part}", self.model["id"].as_str().unwrap()).trim_end_matches('/').to_owned()
+    }
+
+    async fn set_alias(&self, name: &str) -> Reply {
+        let call = self.app.client().call("put", &format!("/v1/aliases/{name}"));
+        call.json(&json!({"model_id": self.model["id"]})).send().await
     }
 
     async fn predict(&self, body: Value) -> Reply {

@@ -193,3 +193,18 @@ async fn compressed_pages() {
     let listed = app.client().get("/v1/datasets").send().await.expect_status(200);
     assert_eq!(listed["items"], json!([]), "nothing of a refused upload is kept");
 }
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_says_so_before_it_does() {
+    let mut app = App::with(Engine::Sqlite, &["--workers", "0", "--shutdown-delay-seconds", "600"]).await;
+    let client = app.client();
+    client.get("/readyz").send().await.expect_status(200);
+    app.ask_to_stop();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while client.get("/readyz").send().await.status != 503 {
+        assert!(std::time::Instant::now() < deadline, "it stays ready");
+    }
+    client.get("/v1/jobs").send().await.expect_status(200);
+    client.get("/livez").send().await.expect_status(200);
+    app.kill();
+}

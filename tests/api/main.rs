@@ -4,6 +4,7 @@
 
 mod support;
 
+mod aliases;
 mod auth;
 mod codes;
 mod comparisons;
@@ -18,6 +19,7 @@ mod idempotency;
 mod jobs;
 mod limits;
 mod lists;
+mod metrics;
 mod options;
 mod pictures;
 mod predictions;
@@ -27,5 +29,6 @@ mod scoring;
 mod story;
 mod streams;
 mod thresholds;
+mod traces;
 mod understanding;
 mod uploads;

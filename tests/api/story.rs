@@ -32,6 +32,7 @@ async fn the_whole_job(engine: Engine) {
     predict_all_rows(&client, &dataset, &model).await;
     try_again(&client, &job).await;
     understand_another(&client, &dataset).await;
+    name_it(&client, &model).await;
     let before = predict_in_every_form(&client, &model).await;
 
     app.restart();
@@ -194,6 +195,21 @@ async fn predict_all_rows(client: &Client, dataset: &Value, model: &Value) {
     assert_eq!(file.lines().count(), 401);
 }
 
+/// Gives the model a name, asks by it, and looks at what there is to see of it.
+async fn name_it(client: &Client, model: &Value) {
+    let (path, body) = ("/v1/aliases/shapes", json!({"model_id": model["id"]}));
+    let alias = client.call("put", path).json(&body).send().await.expect_status(201);
+    assert_eq!(client.get(path).send().await.expect_status(200), alias);
+    let listed = client.get("/v1/aliases").send().await.expect_status(200);
+    assert_eq!(listed["items"], json!([alias]));
+    let question = json!({"rows": [data::row(1.5, 0.5)]});
+    let answer = client.post(&format!("{path}/predict")).json(&question).send().await.expect_status(200);
+    assert_eq!((&answer["alias"], &answer["model_id"]), (&json!("shapes"), &model["id"]));
+    let shadow = client.get(&format!("{path}/shadow")).send().await.expect_status(200);
+    assert_eq!((&shadow["shadow"], &shadow["comparisons"]), (&Value::Null, &json!([])));
+    assert!(client.get("/metrics").send().await.text().contains("evenkeel_rows_predicted_total"));
+}
+
 async fn try_again(client: &Client, job: &Value) {
     let call = client.post(&format!("/v1/jobs/{}/retry-with", job["id"].as_str().unwrap()));
     let queued = call.json(&json!({"patch": {"model_name": "again", "resample": []}})).send().await.expect_status(202);
@@ -250,6 +266,9 @@ async fn clean_up(client: &Client, dataset: &Value, job: &Value, model: &Value) 
     client.delete(&dataset_path).send().await.expect_status(204);
     client.get(&dataset_path).send().await.expect_problem(404, "not-found");
     client.get(&model_path).send().await.expect_status(200);
+    client.delete(&model_path).send().await.expect_problem(409, "model-in-use");
+    let tag = client.get("/v1/aliases/shapes").send().await.header("etag");
+    client.delete("/v1/aliases/shapes").header("if-match", &tag).send().await.expect_status(204);
     client.delete(&model_path).send().await.expect_status(204);
     for path in [model_path.clone(), format!("{model_path}/report"), format!("{model_path}/artifact")] {
         client.get(&path).send().await.expect_problem(404, "not-found");

@@ -246,8 +246,7 @@ async fn counts_of_many_processes_add_up(engine: Engine) {
 
 async fn counts_stay_as_long_as_their_pair(engine: Engine) {
     let test = TestStore::new(engine).await;
-    let (one, two, shadow) =
-        (trained(&test, "a").await.id, trained(&test, "a").await.id, trained(&test, "a").await.id);
+    let (one, two, shadow) = (trained(&test, "a").await.id, trained(&test, "a").await.id, trained(&test, "a").await.id);
     let with = |targets: Vec<(ModelId, u32)>, shadow: ModelId| NewAlias {
         targets,
         shadow: Some(shadow),

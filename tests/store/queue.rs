@@ -191,6 +191,7 @@ async fn stats_count_and_tell_the_oldest(engine: Engine) {
     test.enqueue(dataset.id).await;
     let stats = test.store.queue_stats().await.unwrap();
     assert_eq!(stats.oldest_queued_seconds, Some(12.0));
+    assert_eq!(stats.running_by_phase.values().sum::<u64>(), stats.running_by_phase["loading"]);
     let counts: Vec<(&str, u64)> = stats.by_status.into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counts, [("queued", 2), ("running", 1)]);
 }

@@ -1,6 +1,7 @@
 //! Who may predict now, who waits, who is sent away: computing is bounded, and so is the line in front of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -10,7 +11,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) struct Admission {
     places: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    at_once: usize,
     limit: usize,
+    refused: Arc<AtomicU64>,
+}
+
+/// How the line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) struct QueueLoad {
+    pub(in crate::http) running: u64,
+    pub(in crate::http) waiting: u64,
+    /// Since the process started.
+    pub(in crate::http) refused: u64,
 }
 
 /// The line is full.
@@ -32,7 +44,24 @@ impl Admission {
     pub(super) fn new(running: usize, limit: usize) -> Self {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
         let running = running.clamp(1, limit);
-        Self { places: Arc::new(Semaphore::new(limit)), running: Arc::new(Semaphore::new(running)), limit }
+        Self {
+            places: Arc::new(Semaphore::new(limit)),
+            running: Arc::new(Semaphore::new(running)),
+            at_once: running,
+            limit,
+            refused: Arc::default(),
+        }
+    }
+
+    pub(super) fn load(&self) -> QueueLoad {
+        let running = self.at_once.saturating_sub(self.running.available_permits());
+        let places = self.limit.saturating_sub(self.places.available_permits());
+        QueueLoad {
+            running: running as u64,
+            // Read one after the other, and so at times a moment apart.
+            waiting: places.saturating_sub(running) as u64,
+            refused: self.refused.load(Ordering::Relaxed),
+        }
     }
 
     /// Waits for a turn, first come first served.
@@ -41,7 +70,10 @@ impl Admission {
     /// If too many wait already.
     pub(super) async fn turn(&self) -> Result<Turn, Refused> {
         let refused = Refused { limit: self.limit };
-        let place = self.places.clone().try_acquire_owned().map_err(|_| refused)?;
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(refused);
+        };
         // The semaphore is never closed; were it, refusing would be the right answer too.
         let running = self.running.clone().acquire_owned().await.map_err(|_| refused)?;
         Ok(Turn { _place: Some(place), _running: Some(running) })
@@ -67,9 +99,11 @@ mod tests {
         let mut second = Box::pin(admission.turn());
         assert!(second.as_mut().now_or_never().is_none(), "the second waits");
         assert_eq!(admission.turn().await.unwrap_err(), Refused { limit: 2 });
+        assert_eq!(admission.load(), QueueLoad { running: 1, waiting: 1, refused: 1 });
         drop(first);
         let second = second.await.unwrap();
         drop(second);
+        assert_eq!(admission.load(), QueueLoad { running: 0, waiting: 0, refused: 1 });
         assert!(admission.turn().await.is_ok(), "every place was given back");
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moka::future::Cache;
 
 /// The cache counts in these units: its weights have 32 bits, and a value may have more bytes than that.
-const UNIT_BYTES: u64 = 1024;
+pub(super) const UNIT_BYTES: u64 = 1024;
 
 /// Values by content hash.
 pub(super) struct ByteCache<V> {

@@ -32,11 +32,12 @@ use super::limits::HttpConfig;
 use super::routes::Handlers;
 use crate::ml::model::Model;
 use crate::records::{ModelId, ModelRecord};
+pub(super) use admission::QueueLoad;
 use admission::{Admission, Refused, Turn};
 use dossiers::DossierCache;
 use predict::Workers;
-pub(super) use served::Served;
 use served::ServedModels;
+pub(super) use served::{CacheLoad, Served};
 
 pub(super) use dossiers::dossier;
 
@@ -87,6 +88,16 @@ impl Serving {
 }
 
 impl Serving {
+    /// How the cache of models stands.
+    pub(super) fn cache_load(&self) -> CacheLoad {
+        self.served.load()
+    }
+
+    /// How the line in front of the computing stands.
+    pub(super) fn queue_load(&self) -> QueueLoad {
+        self.admission.load()
+    }
+
     /// Waits for a turn to compute.
     ///
     /// # Errors

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use moka::Entry;
 use moka::future::Cache;
+use moka::notification::RemovalCause;
 use moka::ops::compute::{CompResult, Op};
 
-use super::byte_cache::units;
+use super::byte_cache::{UNIT_BYTES, units};
 use super::predict::Wording;
 use crate::http::error::ApiError;
 use crate::http::limits::HttpConfig;
@@ -35,6 +36,10 @@ pub(in crate::http) struct Served {
     pub(in crate::http) inputs: Arc<Inputs>,
     /// What answers say of the model.
     pub(super) wording: Arc<Wording>,
+    /// The share of positives that probabilities hold at, unless a request has its own; `None`: the model's.
+    pub(in crate::http) prevalence: Option<f64>,
+    /// Where rows that are scored for an answer are counted.
+    pub(in crate::http) rows: Arc<AtomicU64>,
     read: Read,
 }
 
@@ -47,11 +52,30 @@ struct Read {
 }
 
 impl Served {
-    fn new(record: ModelRecord, model: Arc<Model>, read: Read) -> Self {
+    fn new(record: ModelRecord, model: Arc<Model>, read: Read, rows: Arc<AtomicU64>) -> Self {
         let inputs = model.inputs().into_iter();
         let inputs = inputs.map(|input| ExpectedColumn { name: input.name, column_type: input.column_type });
         let wording = Arc::new(Wording::new(&record));
-        Self { inputs: Arc::new(Inputs::new(inputs.collect())), record: Arc::new(record), model, wording, read }
+        let inputs = Arc::new(Inputs::new(inputs.collect()));
+        Self { inputs, record: Arc::new(record), model, wording, prevalence: None, rows, read }
+    }
+
+    /// The same model as it answers for an alias.
+    pub(in crate::http) fn by_alias(&self, alias: &str, prevalence: Option<f64>) -> Self {
+        Self {
+            record: self.record.clone(),
+            model: self.model.clone(),
+            inputs: self.inputs.clone(),
+            wording: Arc::new(self.wording.by_alias(alias)),
+            prevalence,
+            rows: self.rows.clone(),
+            read: self.read,
+        }
+    }
+
+    /// The same for questions that nobody gets the answers of.
+    pub(in crate::http) fn uncounted(self) -> Self {
+        Self { rows: Arc::default(), ..self }
     }
 }
 
@@ -74,15 +98,61 @@ pub(super) struct ServedModels {
     held: Cache<ModelId, Arc<Served>>,
     changes: Arc<AtomicU64>,
     trusted_for: Duration,
+    counts: Arc<ServedCounts>,
+}
+
+/// What the cache has done since the process started.
+#[derive(Debug, Default)]
+struct ServedCounts {
+    hits: AtomicU64,
+    loads: AtomicU64,
+    evictions: AtomicU64,
+    rows: Arc<AtomicU64>,
+}
+
+/// How the cache stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) struct CacheLoad {
+    pub(in crate::http) models: u64,
+    pub(in crate::http) bytes: u64,
+    /// Requests that found their model loaded.
+    pub(in crate::http) hits: u64,
+    /// Models that were loaded, because nobody had asked for them or because they had gone.
+    pub(in crate::http) loads: u64,
+    /// Models that went to make room.
+    pub(in crate::http) evictions: u64,
+    /// Rows scored for answers.
+    pub(in crate::http) rows: u64,
 }
 
 impl ServedModels {
     pub(super) fn new(config: &HttpConfig) -> Self {
         let weigh = |_: &ModelId, served: &Arc<Served>| units(served.model.size_bytes() as u64 + RECORD_BYTES);
+        let counts = Arc::<ServedCounts>::default();
+        let evicted = counts.clone();
+        let held = Cache::builder()
+            .max_capacity(units(config.model_cache_bytes).into())
+            .weigher(weigh)
+            .eviction_listener(move |_, _, cause| {
+                evicted.evictions.fetch_add(u64::from(cause == RemovalCause::Size), Ordering::Relaxed);
+            });
         Self {
-            held: Cache::builder().max_capacity(units(config.model_cache_bytes).into()).weigher(weigh).build(),
+            held: held.build(),
             changes: Arc::default(),
             trusted_for: Duration::try_from_secs_f64(config.model_trust_seconds).unwrap_or_default(),
+            counts,
+        }
+    }
+
+    pub(super) fn load(&self) -> CacheLoad {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        CacheLoad {
+            models: self.held.entry_count(),
+            bytes: self.held.weighted_size() * UNIT_BYTES,
+            hits: count(&self.counts.hits),
+            loads: count(&self.counts.loads),
+            evictions: count(&self.counts.evictions),
+            rows: count(&self.counts.rows),
         }
     }
 
@@ -92,7 +162,10 @@ impl ServedModels {
     /// 404 if there is none; 503 if database or blob store do not answer; 500 if the artifact is missing or damaged.
     pub(super) async fn get(&self, store: &Store, id: ModelId) -> Result<Arc<Served>, ApiError> {
         match self.held.get(&id).await {
-            Some(served) if self.is_fresh(&served, self.trusted_for) => Ok(served),
+            Some(served) if self.is_fresh(&served, self.trusted_for) => {
+                self.counts.hits.fetch_add(1, Ordering::Relaxed);
+                Ok(served)
+            }
             _ => self.read(store, id, self.trusted_for).await,
         }
     }
@@ -125,8 +198,11 @@ impl ServedModels {
             }
             let read = Read { at: Instant::now(), changes: self.changes.load(Ordering::Acquire) };
             let Some(record) = store.model(id).await? else { return Ok(Op::Remove) };
+            let loaded = held.as_ref().is_none_or(|held| held.record.sha256 != record.sha256);
             let (record, model) = with_model(store, record, held).await?;
-            Ok::<_, ApiError>(Op::Put(Arc::new(Served::new(record, model, read))))
+            let count = if loaded { &self.counts.loads } else { &self.counts.hits };
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, ApiError>(Op::Put(Arc::new(Served::new(record, model, read, self.counts.rows.clone()))))
         };
         match self.held.entry(id).and_try_compute_with(reading).await? {
             CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) | CompResult::Unchanged(entry) => {

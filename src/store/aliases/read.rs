@@ -65,8 +65,7 @@ impl Store {
 
     /// All of them. There are no more than whoever sets them allows.
     pub async fn all_aliases(&self) -> Result<Vec<AliasRecord>> {
-        let rows: Vec<AliasRow> =
-            sqlx::query_as(aliases_of!("SELECT * FROM aliases")).fetch_all(self.pool()).await?;
+        let rows: Vec<AliasRow> = sqlx::query_as(aliases_of!("SELECT * FROM aliases")).fetch_all(self.pool()).await?;
         gathered(rows)
     }
 
@@ -121,7 +120,9 @@ impl AliasRow {
         let shadow = match (&self.shadow_model_id, &self.shadow_name, self.shadow_version) {
             (None, ..) => None,
             (Some(id), Some(name), Some(version)) => Some(named(place, id, name, version)?),
-            (Some(id), ..) => return Err(StoreError::inconsistent(TABLE, "shadow_model_id", id, "there is no such model")),
+            (Some(id), ..) => {
+                return Err(StoreError::inconsistent(TABLE, "shadow_model_id", id, "there is no such model"));
+            }
         };
         Ok(AliasRecord {
             id: place.parse("id", &self.id)?,

@@ -51,12 +51,7 @@ const LOCK: &str = "SELECT last FROM alias_sequence WHERE name = 'aliases' {for_
 impl Store {
     /// Creates an alias, or moves it if it still is as `expected`, in one step: all of its models, weights, shadow and
     /// prevalence change at once. What its shadow has been compared with stays counted as long as both stay.
-    pub async fn set_alias(
-        &self,
-        expected: Option<&AliasRecord>,
-        new: NewAlias,
-        max_aliases: u64,
-    ) -> Result<SetAlias> {
+    pub async fn set_alias(&self, expected: Option<&AliasRecord>, new: NewAlias, max_aliases: u64) -> Result<SetAlias> {
         let mut transaction = self.write().await?;
         let last = self.lock_aliases(&mut transaction).await?;
         let present = alias(&mut transaction, &new.name).await?;
@@ -120,17 +115,13 @@ impl Store {
     /// Holds off all other changes of aliases; answers the revision of the latest.
     async fn lock_aliases(&self, transaction: &mut Transaction<'static, Any>) -> Result<u64> {
         let held: Option<(i64,)> = sqlx::query_as(self.engine().sql(LOCK)).fetch_optional(&mut **transaction).await?;
-        let (last,) = held
-            .ok_or_else(|| StoreError::inconsistent("alias_sequence", "name", TABLE, "the row is missing"))?;
+        let (last,) =
+            held.ok_or_else(|| StoreError::inconsistent("alias_sequence", "name", TABLE, "the row is missing"))?;
         Place { table: "alias_sequence", id: TABLE }.number("last", last)
     }
 
     /// A model that nobody can delete until the transaction ends.
-    async fn hold_model(
-        &self,
-        transaction: &mut Transaction<'static, Any>,
-        id: ModelId,
-    ) -> Result<Option<NamedModel>> {
+    async fn hold_model(&self, transaction: &mut Transaction<'static, Any>, id: ModelId) -> Result<Option<NamedModel>> {
         let held: Option<(String, i64)> = sqlx::query_as(self.engine().sql(HOLD_MODEL))
             .bind(id.to_string())
             .fetch_optional(&mut **transaction)

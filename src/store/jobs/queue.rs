@@ -137,7 +137,11 @@ impl Store {
     }
 
     /// Commits and rings.
-    pub(in crate::store) async fn commit(&self, mut transaction: Transaction<'static, Any>, bells: &[Bell]) -> Result<()> {
+    pub(in crate::store) async fn commit(
+        &self,
+        mut transaction: Transaction<'static, Any>,
+        bells: &[Bell],
+    ) -> Result<()> {
         for &bell in bells {
             self.0.alarm.announce(&mut transaction, bell).await?;
         }

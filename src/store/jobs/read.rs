@@ -3,7 +3,7 @@
 use super::row::JobRow;
 use super::types::{JobEvent, JobFilter, QueueStats};
 use crate::clock::Timestamp;
-use crate::ml::observe::EpochLog;
+use crate::ml::observe::{EpochLog, Phase};
 use crate::records::{JobId, JobRecord, JobStatus};
 use crate::store::row::{Place, columns, stored};
 use crate::store::{Page, Result, Store};
@@ -80,16 +80,23 @@ impl Store {
     pub async fn queue_stats(&self) -> Result<QueueStats> {
         let counts: Vec<(String, i64)> =
             sqlx::query_as("SELECT status, COUNT(*) FROM jobs GROUP BY status").fetch_all(self.pool()).await?;
+        let phases: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT phase, COUNT(*) FROM jobs WHERE status IN ('running', 'cancelling') AND phase IS NOT NULL
+             GROUP BY phase",
+        )
+        .fetch_all(self.pool())
+        .await?;
         let oldest: Option<(i64,)> =
             sqlx::query_as("SELECT created_at FROM jobs WHERE status = 'queued' ORDER BY created_at LIMIT 1")
                 .fetch_optional(self.pool())
                 .await?;
-        let count = |status: JobStatus| counts.iter().find(|(name, _)| name == status.as_str());
+        let of = |counts: &[(String, i64)], wanted: &'static str| {
+            let count = counts.iter().find(|(name, _)| name == wanted);
+            (wanted, count.map_or(0, |&(_, count)| count.unsigned_abs()))
+        };
         Ok(QueueStats {
-            by_status: JobStatus::ALL
-                .into_iter()
-                .map(|status| (status.as_str(), count(status).map_or(0, |&(_, count)| count.unsigned_abs())))
-                .collect(),
+            by_status: JobStatus::ALL.into_iter().map(|status| of(&counts, status.as_str())).collect(),
+            running_by_phase: Phase::ALL.into_iter().map(|phase| of(&phases, phase.as_str())).collect(),
             oldest_queued_seconds: oldest
                 .map(|(created_at,)| self.clock().now().seconds_since(Timestamp::from_micros(created_at))),
         })

@@ -156,6 +156,8 @@ pub struct JobEvent {
 pub struct QueueStats {
     /// By the name of the status; all statuses are there.
     pub by_status: BTreeMap<&'static str, u64>,
+    /// Jobs at work, by the name of their phase; all phases are there.
+    pub running_by_phase: BTreeMap<&'static str, u64>,
     /// How long the oldest queued job has been there.
     pub oldest_queued_seconds: Option<f64>,
 }

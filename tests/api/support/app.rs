@@ -29,6 +29,18 @@ pub(crate) struct App {
     server: Server,
 }
 
+/// A second server on the data of an [`App`].
+pub(crate) struct Beside {
+    server: Server,
+}
+
+impl Beside {
+    /// A client without a key.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.server.address, None)
+    }
+}
+
 struct Server {
     child: Child,
     address: String,
@@ -60,6 +72,22 @@ impl App {
         App { scratch, flags: all, server }
     }
 
+    /// Another server on the same data.
+    pub(crate) fn beside(&self) -> Beside {
+        Beside { server: Server::start(self.scratch.path(), &self.flags) }
+    }
+
+    /// Asks the server to stop and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        let status = self.server.stop();
+        assert!(status.success(), "the server ended with {status}; its log:\n{}", self.log());
+    }
+
+    /// SIGTERM, and no more.
+    pub(crate) fn ask_to_stop(&self) {
+        self.server.ask_to_stop();
+    }
+
     /// A client without a key.
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.server.address, None)
@@ -86,9 +114,8 @@ impl App {
 
     /// Asks the server to stop, waits until it has, and starts another one on the same data.
     pub(crate) fn restart(&mut self) {
-        let status = self.server.stop();
-        assert!(status.success(), "the server ended with {status}; its log:\n{}", self.log());
-        self.server = Server::start(self.scratch.path(), &self.flags);
+        self.stop();
+        self.start_again();
     }
 
     /// As [`App::restart`], with another number of workers.
@@ -199,10 +226,14 @@ impl Server {
         }
     }
 
-    /// SIGTERM, then the end of the process.
-    fn stop(&mut self) -> std::process::ExitStatus {
+    fn ask_to_stop(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// SIGTERM, then the end of the process.
+    fn stop(&mut self) -> std::process::ExitStatus {
+        self.ask_to_stop();
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

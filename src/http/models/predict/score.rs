@@ -1,5 +1,8 @@
 //! From rows to probabilities and classes: what all ways of asking share.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::http::error::ApiError;
 use crate::http::models::Served;
 use crate::ml::calibrate::Calibrator;
@@ -22,6 +25,8 @@ pub(in crate::http) struct Scale {
     pub(in crate::http) calibrator: Calibrator,
     /// A row is positive iff its probability is at least this.
     pub(in crate::http) threshold: f64,
+    /// Where scored rows are counted.
+    rows: Arc<AtomicU64>,
 }
 
 impl Scale {
@@ -29,11 +34,12 @@ impl Scale {
     /// 422 if a prevalence is given and the model does not know its own.
     pub(in crate::http) fn new(served: &Served, instead: Instead) -> Result<Self, ApiError> {
         let own = &served.model.calibrator;
-        let calibrator = match instead.prevalence {
+        let calibrator = match instead.prevalence.or(served.prevalence) {
             None => own.clone(),
             Some(prevalence) => own.at_prevalence(prevalence).ok_or_else(unknown_prevalence)?,
         };
-        Ok(Self { calibrator, threshold: instead.threshold.unwrap_or(served.record.threshold) })
+        let threshold = instead.threshold.unwrap_or(served.record.threshold);
+        Ok(Self { calibrator, threshold, rows: served.rows.clone() })
     }
 
     /// The share of positives that the probabilities hold at, if it is known.
@@ -55,6 +61,7 @@ impl Scale {
         if probabilities.iter().any(|probability| !probability.is_finite()) {
             return Err(ApiError::internal("the model gave a probability that is not finite"));
         }
+        self.rows.fetch_add(probabilities.len() as u64, Ordering::Relaxed);
         Ok(probabilities)
     }
 }

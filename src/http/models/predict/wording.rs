@@ -46,6 +46,13 @@ impl Wording {
     }
 }
 
+impl Wording {
+    /// The same where an alias was asked, whose name needs no escaping.
+    pub(in crate::http::models) fn by_alias(&self, alias: &str) -> Self {
+        Self { model: format!(r#""alias":"{alias}",{}"#, self.model), ..self.clone() }
+    }
+}
+
 /// A field of CSV, in quotes where it needs them.
 fn field(text: &str) -> Cow<'_, str> {
     let is_plain = !text.contains(['"', ',', '\n', '\r']) && text.trim() == text && !text.is_empty();
