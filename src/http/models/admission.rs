@@ -13,7 +13,17 @@ pub(super) struct Admission {
     running: Arc<Semaphore>,
     at_once: usize,
     limit: usize,
+    waiting: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
+}
+
+/// Somebody in the line, until this is dropped.
+struct Waiting(Arc<AtomicU64>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How the line stands.
@@ -49,19 +59,22 @@ impl Admission {
             running: Arc::new(Semaphore::new(running)),
             at_once: running,
             limit,
+            waiting: Arc::default(),
             refused: Arc::default(),
         }
     }
 
     pub(super) fn load(&self) -> QueueLoad {
-        let running = self.at_once.saturating_sub(self.running.available_permits());
-        let places = self.limit.saturating_sub(self.places.available_permits());
         QueueLoad {
-            running: running as u64,
-            // Read one after the other, and so at times a moment apart.
-            waiting: places.saturating_sub(running) as u64,
+            running: self.at_once.saturating_sub(self.running.available_permits()) as u64,
+            waiting: self.waiting.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
+    }
+
+    fn wait(&self) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.waiting.clone())
     }
 
     /// Waits for a turn, first come first served.
@@ -74,6 +87,7 @@ impl Admission {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(refused);
         };
+        let _waiting = self.wait();
         // The semaphore is never closed; were it, refusing would be the right answer too.
         let running = self.running.clone().acquire_owned().await.map_err(|_| refused)?;
         Ok(Turn { _place: Some(place), _running: Some(running) })
@@ -81,6 +95,7 @@ impl Admission {
 
     /// Waits for a turn without a place in the line: for those who were let in and come again and again.
     pub(super) async fn block_turn(&self) -> Turn {
+        let _waiting = self.wait();
         // The semaphore is never closed; were it, nobody would have to wait.
         Turn { _place: None, _running: self.running.clone().acquire_owned().await.ok() }
     }
