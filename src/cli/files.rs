@@ -94,6 +94,14 @@ impl DataFile {
     }
 }
 
+/// The model in a directory that `evenkeel train` wrote, and the artifact's bytes.
+pub(super) fn read_model(directory: &Path) -> Result<(Model, Vec<u8>), CliError> {
+    let path = directory.join(ARTIFACT);
+    let bytes = std::fs::read(&path).map_err(|source| CliError::File { path: path.clone(), source })?;
+    let model = Model::from_bytes(&bytes).map_err(|error| CliError::work(path.display().to_string(), error))?;
+    Ok((model, bytes))
+}
+
 /// What counts as missing in a file, besides the empty field.
 pub(super) fn missing_markers() -> Vec<String> {
     DEFAULT_MISSING.iter().map(|&marker| marker.to_owned()).collect()

@@ -1,7 +1,8 @@
-//! The command line: `evenkeel serve | worker | migrate | keys | train | resample | predict | quickstart | openapi`.
+//! The command line: `evenkeel serve | worker | migrate | keys | train | resample | predict | export | quickstart | openapi`.
 //!
 //! Settings come from flags, then `EVENKEEL_*` environment variables; `--help` shows each with its default.
 
+mod export;
 mod files;
 mod keys;
 mod predict;
@@ -45,6 +46,8 @@ enum Command {
     Resample(resample::ResampleArgs),
     /// Predict a file with a trained model, without a server.
     Predict(predict::PredictArgs),
+    /// Write a trained model as ONNX, without a server.
+    Export(export::ExportArgs),
     /// Do the whole main job on a bundled dataset: upload, train, report, predict.
     Quickstart(quickstart::QuickstartArgs),
     /// Print the API document (OpenAPI 3.1).
@@ -105,6 +108,7 @@ impl Cli {
             Command::Train(args) => telemetry.log("warn", || train::run(&args)),
             Command::Resample(args) => telemetry.log("warn", || resample::run(&args)),
             Command::Predict(args) => telemetry.log("warn", || predict::run(&args)),
+            Command::Export(args) => telemetry.log("warn", || export::run(&args)),
             Command::Openapi => {
                 print!("{}", crate::http::OPENAPI_YAML);
                 Ok(())

@@ -35,9 +35,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
 }
 
 fn predict(args: &PredictArgs) -> Result<(), CliError> {
-    let path = args.model.join(files::ARTIFACT);
-    let bytes = std::fs::read(&path).map_err(|source| CliError::File { path: path.clone(), source })?;
-    let model = Model::from_bytes(&bytes).map_err(|error| CliError::work(path.display().to_string(), error))?;
+    let (model, _) = files::read_model(&args.model)?;
     let file = DataFile::named(&args.data)?;
     let table = file.load_for(&model)?;
     let probabilities =

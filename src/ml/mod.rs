@@ -10,7 +10,7 @@
 //! - [`small_logistic`], [`metrics`], [`calibrate`]: what a score is worth.
 //! - [`kernel`], [`nn`], [`logistic`]: what learns.
 //! - [`baseline`], [`diagnose`]: what simple models reach, and why a run went wrong.
-//! - [`model`]: what predicts, and its bytes.
+//! - [`model`]: what predicts, and its bytes; [`onnx`]: the same as a graph that other programs run.
 //! - [`explain`], [`dossier`]: what a model goes by, and what stays with it for people to look at.
 //! - [`pipeline`]: the one order in which all of it happens; [`resample_table`] resamples without
 //!   training, [`compare`] trains many times and says which differences are noise.
@@ -34,6 +34,7 @@ pub mod model;
 pub mod neighbours;
 pub mod nn;
 pub mod observe;
+pub mod onnx;
 pub mod pipeline;
 pub mod preprocess;
 pub mod resample;

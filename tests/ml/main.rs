@@ -1,6 +1,7 @@
 //! The science against reference answers and its own promises.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should fail")]
 
+mod artifacts;
 mod bagging;
 mod calibration;
 mod checkpoints;
@@ -14,6 +15,7 @@ mod logistic;
 mod logistic_large;
 mod metrics;
 mod network_reference;
+mod onnx;
 mod pictures;
 mod preprocess;
 mod quality;

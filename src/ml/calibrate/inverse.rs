@@ -7,7 +7,9 @@ use crate::ml::labels::ClassCounts;
 use crate::ml::logit::{sigmoid, softplus};
 
 /// Logits beyond this are as good as certain; their exponentials still are numbers.
-const CERTAIN: f64 = 300.0;
+pub const CERTAIN_LOGIT: f64 = 300.0;
+/// Beyond smoothed targets only noise lies; shares end here, which keeps their log-odds finite.
+pub const LEAST_SHARE: f64 = 1e-12;
 
 /// From the logit at which a loss is least to the log-odds of the class among the rows that were learnt from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -43,15 +45,13 @@ impl LossInverse {
         match self {
             LossInverse::Identity => logit,
             LossInverse::Smoothing { smoothing } => {
-                // Beyond the smoothed targets only noise lies; the ends keep the result finite.
                 let half = 0.5 * smoothing;
-                let least = 1e-12;
-                let positive = (sigmoid(logit) - half).max(least);
-                let negative = (sigmoid(-logit) - half).max(least);
+                let positive = (sigmoid(logit) - half).max(LEAST_SHARE);
+                let negative = (sigmoid(-logit) - half).max(LEAST_SHARE);
                 positive.ln() - negative.ln()
             }
             LossInverse::Focal { gamma, alpha } => {
-                let logit = logit.clamp(-CERTAIN, CERTAIN);
+                let logit = logit.clamp(-CERTAIN_LOGIT, CERTAIN_LOGIT);
                 (1.0 - alpha).ln() - alpha.ln() + log_phi(-logit, gamma) - log_phi(logit, gamma)
             }
             LossInverse::Shift { log_odds } => logit + log_odds,

@@ -14,7 +14,7 @@ mod sigmoid_maps;
 
 pub use choose::{CROSS_FIT_FOLDS, CalibrationOutcome, Judged, Unfitted, auto_method, fit_map, judge};
 pub use correction::Correction;
-pub use inverse::LossInverse;
+pub use inverse::{CERTAIN_LOGIT, LEAST_SHARE, LossInverse};
 pub use isotonic::Knots;
 pub use map::CalibrationMap;
 pub use prior::{PriorError, PriorShift};

@@ -8,10 +8,11 @@ use super::vectorized;
 use crate::ml::config::Activation;
 
 /// The slope of leaky ReLU below zero.
-const LEAK: f32 = 0.01;
+pub const LEAK: f32 = 0.01;
 /// Klambauer et al. 2017, "Self-Normalizing Neural Networks", equation 14.
-const SELU_SCALE: f32 = 1.050_701;
-const SELU_ALPHA: f32 = 1.673_263_2;
+pub const SELU_SCALE: f32 = 1.050_701;
+/// The other constant of that equation.
+pub const SELU_ALPHA: f32 = 1.673_263_2;
 
 /// Inverted dropout of one layer in one step: a unit is left out by a hash of its place and two keys, so that the
 /// draw depends neither on the order in which units are visited nor on who visits them.

@@ -23,8 +23,8 @@ mod reduce;
 mod step;
 
 pub use activation::{
-    Dropout, activate, activate_with_slopes, drop_units, drop_values, multiply, parametric_relu,
-    parametric_relu_gradient, parametric_relu_slopes, relu, relu_backward, relu_with_dropout,
+    Dropout, LEAK, SELU_ALPHA, SELU_SCALE, activate, activate_with_slopes, drop_units, drop_values, multiply,
+    parametric_relu, parametric_relu_gradient, parametric_relu_slopes, relu, relu_backward, relu_with_dropout,
     relu_with_dropout_backward,
 };
 pub use buffer::Buffer;

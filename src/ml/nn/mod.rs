@@ -39,5 +39,6 @@ pub use checkpoint::{CheckpointError, MAX_CHECKPOINT_BYTES};
 pub use ensemble::{Ensemble, TrainedEnsemble, train_ensemble};
 pub use layout::NetworkShape;
 pub use network::Network;
+pub use normalization::EPSILON as NORM_EPSILON;
 pub use tensors::TensorError;
 pub use trainer::{MlpTask, NetworkError, TrainedNetwork, train};

@@ -11,7 +11,7 @@ use crate::ml::kernel::{
 };
 
 /// Added to the variance before the root.
-const EPSILON: f64 = 1e-5;
+pub const EPSILON: f64 = 1e-5;
 /// The share of a running statistic that a batch leaves as it was.
 const MOMENTUM: f64 = 0.9;
 
@@ -155,6 +155,16 @@ impl NormInference {
             let (scale, shift) = (network.part(scale), network.part(shift));
             normalize_rows(values, normalized, inverse, scale, shift, layer.units, EPSILON);
         }
+    }
+}
+
+impl Network {
+    /// Factor and offset per unit that the batch normalization of a hidden layer comes to in prediction; `None` where it
+    /// has none.
+    pub fn unit_factors(&self, layer: usize) -> Option<[Vec<f32>; 2]> {
+        let layer = self.layout().hidden.get(layer)?;
+        let factors = NormInference::new(self, layer, 0).affine?;
+        Some(factors.map(|values| values.iter().copied().take(layer.units).collect()))
     }
 }
 

@@ -11,12 +11,14 @@ mod describe;
 mod fit;
 mod kinds;
 mod numeric;
+mod recipe;
 mod transform;
 mod validate;
 
 pub use describe::{InputColumn, InputRange};
 pub use fit::fit;
 pub(in crate::ml) use numeric::Measure;
+pub use recipe::{NumberScaling, Recipe};
 pub use transform::{Feature, Prepared};
 
 use serde::{Deserialize, Serialize};
