@@ -11,6 +11,7 @@ use super::CliError;
 use crate::clock::SystemClock;
 use crate::http::{self, Access, AppState, HttpConfig};
 use crate::jobs::{self, WorkerConfig};
+use crate::ml::model::MAX_ARTIFACT_BYTES;
 use crate::store::{Store, StoreConfig};
 
 /// Where data is kept.
@@ -168,6 +169,10 @@ struct LimitArgs {
     /// Bytes of any other request body.
     #[arg(long, env = "EVENKEEL_MAX_BODY_BYTES", default_value_t = 32 << 20, value_name = "BYTES")]
     max_body_bytes: u64,
+    /// Bytes of a model that is imported; at most 1 GiB.
+    #[arg(long, env = "EVENKEEL_MAX_ARTIFACT_BYTES", default_value_t = 256 << 20, value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(..=MAX_ARTIFACT_BYTES))]
+    max_artifact_bytes: u64,
     /// Nested arrays and objects in a JSON body.
     #[arg(long, env = "EVENKEEL_MAX_JSON_DEPTH", default_value_t = 64, value_name = "N",
           value_parser = clap::value_parser!(u64).range(8..=120))]
@@ -281,6 +286,7 @@ impl LimitArgs {
             max_upload_bytes: self.max_upload_bytes,
             max_decompressed_bytes: self.max_decompressed_bytes,
             max_body_bytes: self.max_body_bytes,
+            max_artifact_bytes: self.max_artifact_bytes,
             max_json_depth: self.max_json_depth as usize,
             max_page_size: self.max_page_size,
             max_predict_rows: self.max_predict_rows,

@@ -78,8 +78,8 @@ codes! {
     NoResult = CONFLICT, "no-result", "The job has no such result";
     /// A request with the same `Idempotency-Key` is still being answered; try again shortly.
     IdempotencyKeyInUse = CONFLICT, "idempotency-key-in-use", "A request with this key is being answered";
-    /// The model does not have this: it was made by a version that did not keep it, had too many rows to keep, or is of
-    /// a kind that has none; the detail says which.
+    /// The model does not have this: it was made by a version that did not keep it, had too many rows to keep, was
+    /// imported, or is of a kind that has none; the detail says which.
     NotAvailable = CONFLICT, "not-available", "The model does not have this";
     /// The resource is not as `If-Match` says: read it again, and decide anew.
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The resource has changed";
@@ -104,6 +104,9 @@ codes! {
     JobTooLarge = UNPROCESSABLE_ENTITY, "job-too-large", "The job does not fit into memory";
     /// The rows do not fit the model's features; `errors` lists rows and columns.
     InvalidRows = UNPROCESSABLE_ENTITY, "invalid-rows", "The rows do not fit the model";
+    /// The uploaded file is no model that this version can use, or not the one that `sha256` names; the detail says what is
+    /// wrong with it.
+    InvalidModel = UNPROCESSABLE_ENTITY, "invalid-model", "The model cannot be used";
     /// The `Idempotency-Key` belongs to another request; send a new one.
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The key was used for another request";
     /// Send `If-Match` with the `ETag` that the change is based on, or `*` to change whatever is there.
@@ -153,6 +156,7 @@ impl Code {
             | Code::TargetNotBinary
             | Code::JobTooLarge
             | Code::InvalidRows
+            | Code::InvalidModel
             | Code::IdempotencyKeyReused
             | Code::InternalError => None,
         }

@@ -12,6 +12,8 @@ pub struct HttpConfig {
     pub max_decompressed_bytes: u64,
     /// Bytes of any other request body, before and after decompression. Default 32 MiB.
     pub max_body_bytes: u64,
+    /// Bytes of a model artifact that is imported, before and after decompression. Default 256 MiB.
+    pub max_artifact_bytes: u64,
     /// Nested arrays and objects in a JSON body; at most 120. Default 64.
     pub max_json_depth: usize,
     /// The largest `page_size` of a list. Default 200.
@@ -102,6 +104,7 @@ impl Default for HttpConfig {
             max_upload_bytes: 4 << 30,
             max_decompressed_bytes: 16 << 30,
             max_body_bytes: 32 << 20,
+            max_artifact_bytes: 256 << 20,
             max_json_depth: 64,
             max_page_size: 200,
             default_page_size: 50,

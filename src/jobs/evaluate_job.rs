@@ -61,7 +61,7 @@ pub(super) fn run(
     let result = EvaluationResult {
         model_id: record.id,
         dataset_id: work.dataset.id,
-        trained_on_this_dataset: record.dataset_id == work.dataset.id,
+        trained_on_this_dataset: record.dataset_id == Some(work.dataset.id),
         unlabelled_rows: target.unlabelled_rows,
         verdict: verdict(&report, &probabilities),
         report,

@@ -5,10 +5,9 @@ use std::fs::File;
 use super::engine::{Ended, ProducedModel};
 use super::source::EngineLimits;
 use crate::ml::config::TrainConfig;
-use crate::ml::model::Model;
 use crate::ml::observe::TrainObserver;
 use crate::ml::pipeline::{self, TrainError, TrainInput, Trained, estimate};
-use crate::records::{DatasetRecord, ModelFeature, TrainingSummary};
+use crate::records::{DatasetRecord, ModelCard, ModelFeature, TrainingSummary};
 use crate::telemetry::Chain;
 
 /// Trains on the bytes of a dataset.
@@ -32,43 +31,34 @@ pub(super) fn produced(trained: Trained) -> Result<ProducedModel, Ended> {
     let unwritable = |error: &dyn std::error::Error| {
         Ended::failed("storage-failed", "The model cannot be written", Chain(error).to_string())
     };
-    let artifact = trained.model.to_bytes().map_err(|error| unwritable(&error))?;
+    let training = TrainingSummary {
+        epochs_run: trained.epochs_run,
+        best_epoch: trained.best_epoch,
+        stopped_by: trained.stopped_by.as_str().to_owned(),
+        examples_per_second: None,
+        class_counts: trained.class_counts,
+        resampling: trained.resampling,
+        dropped_columns: trained.dropped_columns,
+        unlabelled_rows: trained.unlabelled_rows,
+        threshold_note: trained.threshold_basis.note.clone(),
+    };
+    let card = ModelCard::new(Some(trained.threshold_basis.clone()), &training, trained.verdict, &trained.report);
+    let card = card.to_bytes().map_err(|error| unwritable(&error))?;
+    let artifact = trained.model.to_bytes_with_card(&card).map_err(|error| unwritable(&error))?;
     let dossier = trained.dossier.to_bytes().map_err(|error| unwritable(&error))?;
     Ok(ProducedModel {
         artifact,
         dossier: Some(dossier),
-        threshold_basis: Some(trained.threshold_basis.clone()),
-        features: model_features(&trained.model),
+        threshold_basis: Some(trained.threshold_basis),
+        features: ModelFeature::all_of(&trained.model),
         threshold_rule: trained.model.threshold_rule,
         threshold: trained.model.threshold,
         classes: trained.model.classes,
-        training: TrainingSummary {
-            epochs_run: trained.epochs_run,
-            best_epoch: trained.best_epoch,
-            stopped_by: trained.stopped_by.as_str().to_owned(),
-            examples_per_second: None,
-            class_counts: trained.class_counts,
-            resampling: trained.resampling,
-            dropped_columns: trained.dropped_columns,
-            unlabelled_rows: trained.unlabelled_rows,
-            threshold_note: trained.threshold_basis.note,
-        },
+        training,
         examples_seen: trained.examples_seen,
         verdict: trained.verdict,
         report: trained.report,
     })
-}
-
-/// The columns that a model reads, as a record shows them.
-fn model_features(model: &Model) -> Vec<ModelFeature> {
-    let feature = |input: crate::ml::preprocess::InputColumn| ModelFeature {
-        name: input.name,
-        column_type: input.column_type,
-        categories: input.categories,
-        missing_policy: input.missing_policy,
-        unseen_policy: input.unseen_policy,
-    };
-    model.inputs().into_iter().map(feature).collect()
 }
 
 pub(super) fn ended(error: TrainError) -> Ended {

@@ -2,6 +2,7 @@
 
 mod alias;
 mod api_key;
+mod card;
 mod dataset;
 mod ids;
 mod job;
@@ -11,8 +12,9 @@ mod model;
 pub use crate::ml::metrics::Verdict;
 pub use alias::{AliasRecord, AliasTarget, NamedModel, ShadowComparison, ShadowCounts, ShadowPair};
 pub use api_key::{ApiKeyRecord, Scope};
+pub use card::{CardError, ModelCard};
 pub use dataset::DatasetRecord;
 pub use ids::{AliasId, ApiKeyId, DatasetId, JobId, ModelId};
 pub use job::{Failure, JobCheckpoint, JobRecord, JobResult, JobStatus, Lease, PhaseSeconds, Transition};
 pub use job_config::{CompareJob, EvaluateJob, JobConfig, JobType, PredictJob, ResampleJob, TrainJob, TypedConfig};
-pub use model::{ModelFeature, ModelRecord, ThresholdChange, TrainingSummary};
+pub use model::{ModelFeature, ModelOrigin, ModelRecord, ThresholdChange, TrainingSummary};

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
 use crate::ml::metrics::{Report, ThresholdBasis, Verdict};
+use crate::ml::model::Model;
 use crate::ml::pipeline::{StageCounts, StepProvenance};
 use crate::ml::table::ColumnType;
 
@@ -18,8 +19,10 @@ pub struct ModelRecord {
     /// 1, 2, ... within the name; never given twice, also after a deletion.
     pub version: u32,
     pub created_at: Timestamp,
-    pub job_id: JobId,
-    pub dataset_id: DatasetId,
+    /// The job that made it; a model that was imported has none.
+    pub job_id: Option<JobId>,
+    /// What it was trained on; of a model that was imported that is not known here.
+    pub dataset_id: Option<DatasetId>,
     /// Of the artifact's bytes, hexadecimal; also the key of the blob.
     pub sha256: String,
     pub size_bytes: u64,
@@ -63,6 +66,37 @@ pub struct ModelFeature {
     /// What happens to a category never seen in training, in one sentence; of categorical features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen_policy: Option<String>,
+}
+
+impl ModelRecord {
+    /// How the model came to be here.
+    pub fn origin(&self) -> ModelOrigin {
+        if self.job_id.is_some() { ModelOrigin::Training } else { ModelOrigin::Import }
+    }
+}
+
+/// How a model came to be here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelOrigin {
+    /// A job made it.
+    Training,
+    /// Its artifact was uploaded.
+    Import,
+}
+
+impl ModelFeature {
+    /// The columns that a model reads, as a record shows them.
+    pub fn all_of(model: &Model) -> Vec<Self> {
+        let feature = |input: crate::ml::preprocess::InputColumn| Self {
+            name: input.name,
+            column_type: input.column_type,
+            categories: input.categories,
+            missing_policy: input.missing_policy,
+            unseen_policy: input.unseen_policy,
+        };
+        model.inputs().into_iter().map(feature).collect()
+    }
 }
 
 /// How the training went.

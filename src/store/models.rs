@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Any, Transaction};
 
 use super::row::{Place, columns, stored, to_json};
-use super::{Page, Result, Store, StoreError};
+use super::{IdempotentAnswer, Page, Result, Store, StoreError};
 use crate::clock::Timestamp;
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
@@ -90,6 +90,24 @@ impl Store {
         rows.into_iter().map(ModelRecord::try_from).collect()
     }
 
+    /// Records a model that no job of this store has made, and with it the answer to the request that brought it, which
+    /// is made of the record: only then is the version known.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobMissing`] if the artifact is not there, [`StoreError::AlreadyAnswered`].
+    pub async fn import_model(
+        &self,
+        model: NewModel,
+        answer: impl FnOnce(&ModelRecord) -> Option<IdempotentAnswer> + Send,
+    ) -> Result<ModelRecord> {
+        let mut transaction = self.write().await?;
+        self.hold_blob(&mut transaction, &model.sha256).await?;
+        let record = insert(&mut transaction, model, None, self.clock().now()).await?;
+        self.answer(&mut transaction, answer(&record).as_ref()).await?;
+        transaction.commit().await?;
+        Ok(record)
+    }
+
     /// Deletes the row unless an alias names the model. The blob goes with the next sweep, unless something else names
     /// it; the version is never given again.
     pub async fn delete_model(&self, id: ModelId) -> Result<DeleteModel> {
@@ -141,12 +159,11 @@ async fn next_version(transaction: &mut Transaction<'static, Any>, name: &str) -
     Ok(version)
 }
 
-/// Gives the model its version and records it.
+/// Gives the model its version and records it; `made_by` is the job and its dataset, if there is one.
 pub(super) async fn insert(
     transaction: &mut Transaction<'static, Any>,
     model: NewModel,
-    job_id: JobId,
-    dataset_id: DatasetId,
+    made_by: Option<(JobId, DatasetId)>,
     created_at: Timestamp,
 ) -> Result<ModelRecord> {
     let version = next_version(transaction, &model.name).await?;
@@ -155,8 +172,8 @@ pub(super) async fn insert(
         version: Place { table: "model_names", id: &model.name }.number("last_version", version)?,
         name: model.name,
         created_at,
-        job_id,
-        dataset_id,
+        job_id: made_by.map(|(job_id, _)| job_id),
+        dataset_id: made_by.map(|(_, dataset_id)| dataset_id),
         sha256: model.sha256,
         size_bytes: model.size_bytes,
         classes: model.classes,
@@ -185,8 +202,8 @@ async fn insert_row(transaction: &mut Transaction<'static, Any>, model: &ModelRe
     .bind(model.name.clone())
     .bind(i64::from(model.version))
     .bind(model.created_at.as_micros())
-    .bind(model.job_id.to_string())
-    .bind(model.dataset_id.to_string())
+    .bind(job_column(model))
+    .bind(model.dataset_id.map(|id| id.to_string()).unwrap_or_default())
     .bind(model.sha256.clone())
     .bind(stored(model.size_bytes))
     .bind(model.threshold)
@@ -197,6 +214,12 @@ async fn insert_row(transaction: &mut Transaction<'static, Any>, model: &ModelRe
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// The `job_id` column, which is never empty and never twice the same: of a model that no job has made, its own id. The
+/// `dataset_id` column of such a model is the empty text.
+fn job_column(model: &ModelRecord) -> String {
+    model.job_id.map_or_else(|| model.id.to_string(), |id| id.to_string())
 }
 
 columns! {
@@ -246,12 +269,13 @@ impl TryFrom<ModelRow> for ModelRecord {
     fn try_from(row: ModelRow) -> Result<Self> {
         let place = Place { table: TABLE, id: &row.id };
         let details: Details = place.json("details", &row.details)?;
+        let is_imported = row.job_id == row.id;
         Ok(ModelRecord {
             id: place.parse("id", &row.id)?,
             version: place.number("version", row.version)?,
             created_at: Timestamp::from_micros(row.created_at),
-            job_id: place.parse("job_id", &row.job_id)?,
-            dataset_id: place.parse("dataset_id", &row.dataset_id)?,
+            job_id: if is_imported { None } else { Some(place.parse("job_id", &row.job_id)?) },
+            dataset_id: if is_imported { None } else { Some(place.parse("dataset_id", &row.dataset_id)?) },
             size_bytes: place.number("size_bytes", row.size_bytes)?,
             classes: details.classes,
             threshold_rule: details.threshold_rule,

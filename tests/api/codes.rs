@@ -113,6 +113,10 @@ impl Scene {
                 client.post("/v1/jobs").json(&job).send().await
             }
             Code::InvalidRows => self.predict(json!({"rows": [{"height": "tall"}]})).await,
+            Code::InvalidModel => {
+                let call = client.post("/v1/models?name=m").header("content-type", "application/octet-stream");
+                call.body("not a model").send().await
+            }
             Code::IdempotencyKeyReused => self.key_reused().await,
             Code::TooManyRequests => self.second_stream().await,
             Code::QueueFull => self.queue_full().await,

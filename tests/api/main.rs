@@ -12,6 +12,7 @@ mod diagnosis;
 mod document;
 mod errors;
 mod evaluation;
+mod exchange;
 mod faults;
 mod formats;
 mod hostile;

@@ -127,7 +127,7 @@ async fn a_finished_job_has_its_model_and_a_cancelled_one_has_none(engine: Engin
     let ended = test.job(job.id).await;
     assert_eq!((ended.status, ended.model_id, ended.progress), (JobStatus::Succeeded, Some(record.id), 1.0));
     assert_eq!(ended.timings, timings);
-    assert_eq!((record.name.as_str(), record.job_id), ("fraud", job.id));
+    assert_eq!((record.name.as_str(), record.job_id), ("fraud", Some(job.id)));
     let (other, lease) = test.running().await;
     test.store.request_cancel(other.id).await.unwrap();
     let beat = test.store.heartbeat(&lease, LEASE, &Beat::default()).await.unwrap();

@@ -2,13 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use evenkeel::records::{ModelId, ModelRecord};
-use evenkeel::store::{DeleteModel, ModelFilter, Page};
+use evenkeel::ml::config::ThresholdRule;
+use evenkeel::records::{ModelId, ModelOrigin, ModelRecord};
+use evenkeel::store::{
+    Begin, DeleteModel, IdempotentAnswer, ModelFilter, NewModel, NewThreshold, Page, SetThreshold, StoreError,
+};
 use futures::future::join_all;
 
 use crate::support::{Engine, LEASE, TestStore, on_both_engines};
 
-on_both_engines!(versions_are_never_given_twice, lists_filter, versions_are_distinct_under_concurrency);
+on_both_engines!(
+    versions_are_never_given_twice,
+    lists_filter,
+    versions_are_distinct_under_concurrency,
+    an_imported_model_is_one_without_a_job,
+    an_import_is_answered_in_its_transaction,
+);
 
 async fn trained(test: &TestStore, name: &str) -> ModelRecord {
     let (_, lease) = test.running().await;
@@ -28,6 +37,68 @@ async fn versions_are_never_given_twice(engine: Engine) {
     assert_eq!(trained(&test, "fraud").await.version, 3);
 }
 
+/// An imported model has neither job nor dataset, and is like any other in all else.
+async fn an_imported_model_is_one_without_a_job(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    let trained = trained(&test, "fraud").await;
+    let model = test.new_model("fraud").await;
+    let imported = test.store.import_model(model.clone(), |_| None).await.unwrap();
+    assert_eq!((imported.version, imported.job_id, imported.dataset_id), (2, None, None));
+    assert_eq!((trained.origin(), imported.origin()), (ModelOrigin::Training, ModelOrigin::Import));
+    assert_eq!(test.store.model(imported.id).await.unwrap(), Some(imported.clone()));
+    // There may be many without a job.
+    let another = test.store.import_model(NewModel { id: ModelId::new(), ..model }, |_| None).await.unwrap();
+    let listed = test.store.models(&ModelFilter::default(), &Page::first(10)).await.unwrap();
+    assert_eq!(listed, [another, imported.clone(), trained.clone()]);
+    let of_dataset = ModelFilter { dataset_id: trained.dataset_id, ..ModelFilter::default() };
+    assert_eq!(test.store.models(&of_dataset, &Page::first(10)).await.unwrap(), [trained]);
+    let change = NewThreshold {
+        rule: ThresholdRule::Fixed { value: 0.75 },
+        threshold: 0.75,
+        basis: serde_json::from_value(serde_json::json!({
+            "computed_on": "validation", "rows": 1, "positives": 1, "met": true, "note": null, "ci": null
+        }))
+        .unwrap(),
+        sha256: imported.sha256.clone(),
+        size_bytes: imported.size_bytes,
+        report: imported.report.clone(),
+        verdict: imported.verdict,
+        set_by: "anyone".to_owned(),
+    };
+    let SetThreshold::Set(changed) = test.store.set_threshold(&imported, change).await.unwrap() else {
+        panic!("it is as it was")
+    };
+    assert_eq!((changed.threshold, changed.job_id), (0.75, None));
+    assert_eq!(test.store.delete_model(imported.id).await.unwrap(), DeleteModel::Deleted);
+}
+
+/// The model, its version and the answer to its request are there together or not at all.
+async fn an_import_is_answered_in_its_transaction(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    let answer = |model: &ModelRecord| {
+        Some(IdempotentAnswer {
+            principal: "me".to_owned(),
+            key: "k".to_owned(),
+            request_sha256: "ab".repeat(32),
+            status: 201,
+            location: Some(format!("/v1/models/{}", model.id)),
+            body: format!("version {}", model.version),
+        })
+    };
+    assert_eq!(test.store.begin_idempotent("me", "k", 60.0).await.unwrap(), Begin::Started);
+    let model = test.new_model("fraud").await;
+    let imported = test.store.import_model(model.clone(), answer).await.unwrap();
+    let Begin::Done(stored) = test.store.begin_idempotent("me", "k", 60.0).await.unwrap() else { panic!("answered") };
+    assert_eq!((stored.body.as_str(), imported.version), ("version 1", 1));
+    let again = test.store.import_model(NewModel { id: ModelId::new(), ..model.clone() }, answer).await;
+    assert!(matches!(again, Err(StoreError::AlreadyAnswered)), "{again:?}");
+    let lost = NewModel { id: ModelId::new(), sha256: "cd".repeat(32), ..model };
+    let lost = test.store.import_model(lost, |_| None).await;
+    assert!(matches!(lost, Err(StoreError::BlobMissing { .. })), "{lost:?}");
+    assert_eq!(test.store.models(&ModelFilter::default(), &Page::first(10)).await.unwrap(), [imported]);
+    assert_eq!(test.store.import_model(test.new_model("fraud").await, |_| None).await.unwrap().version, 2);
+}
+
 async fn lists_filter(engine: Engine) {
     let test = TestStore::new(engine).await;
     let (one, two) = (trained(&test, "a").await, trained(&test, "b").await);
@@ -37,8 +108,8 @@ async fn lists_filter(engine: Engine) {
     };
     assert_eq!(ids(ModelFilter::default()).await, [two.id, one.id]);
     assert_eq!(ids(ModelFilter { name: Some("a".into()), ..ModelFilter::default() }).await, [one.id]);
-    assert_eq!(ids(ModelFilter { job_id: Some(two.job_id), ..ModelFilter::default() }).await, [two.id]);
-    assert_eq!(ids(ModelFilter { dataset_id: Some(one.dataset_id), ..ModelFilter::default() }).await, [one.id]);
+    assert_eq!(ids(ModelFilter { job_id: two.job_id, ..ModelFilter::default() }).await, [two.id]);
+    assert_eq!(ids(ModelFilter { dataset_id: one.dataset_id, ..ModelFilter::default() }).await, [one.id]);
     let second_page = Page { size: 1, before: Some(two.id.to_string().parse().unwrap()) };
     assert_eq!(test.store.models(&ModelFilter::default(), &second_page).await.unwrap(), [one]);
 }

@@ -22,7 +22,7 @@ async fn a_finished_job_leaves_one_model(engine: Engine) {
     worker.stop().await;
     let models = models(&test).await;
     assert_eq!((job.status, job.attempt, job.model_id), (JobStatus::Succeeded, 1, Some(models[0].id)));
-    assert_eq!((models.len(), models[0].job_id, models[0].version), (1, job.id, 1));
+    assert_eq!((models.len(), models[0].job_id, models[0].version), (1, Some(job.id), 1));
     let artifact = test.store.blobs().get(&models[0].sha256, 1_000).await.unwrap();
     assert_eq!(artifact, "the model");
 }

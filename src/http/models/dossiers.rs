@@ -7,7 +7,7 @@ use super::served::{LoadError, refusal};
 use crate::http::AppState;
 use crate::http::error::{ApiError, Code};
 use crate::ml::dossier::{Dossier, MAX_DOSSIER_BYTES, Scores};
-use crate::records::ModelRecord;
+use crate::records::{ModelOrigin, ModelRecord};
 use crate::store::Store;
 
 /// Dossiers by the hash of their file.
@@ -26,7 +26,12 @@ impl DossierCache {
 /// 409 if the model has none; 503 if the blob store does not answer; 500 if the file is missing or damaged.
 pub(in crate::http) async fn dossier(state: &AppState, record: &ModelRecord) -> Result<Arc<Dossier>, ApiError> {
     let Some(sha256) = &record.dossier_sha256 else {
-        let detail = "the model was made by a version that kept no scores and explained nothing; train it again";
+        let detail = match record.origin() {
+            ModelOrigin::Training => {
+                "the model was made by a version that kept no scores and explained nothing; train it again"
+            }
+            ModelOrigin::Import => "the model was imported; the scores of its rows are kept where it was trained",
+        };
         return Err(ApiError::new(Code::NotAvailable, detail));
     };
     state.models.dossiers.0.get_or_load(sha256, load(&state.store, sha256)).await.map_err(refusal)

@@ -1,4 +1,4 @@
-//! Models over HTTP: looked at, downloaded, deleted, asked for predictions.
+//! Models over HTTP: imported, looked at, downloaded, deleted, asked for predictions.
 
 mod admission;
 mod artifact;
@@ -9,6 +9,7 @@ mod dossiers;
 mod explain;
 mod explained;
 mod get;
+mod import;
 mod list;
 mod plots;
 pub(super) mod predict;
@@ -46,6 +47,7 @@ const DOSSIER_SHARE: u64 = 4;
 
 pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("listModels", list::handle);
+    handlers.add_untimed("importModel", import::handle);
     handlers.add("getModel", get::handle);
     handlers.add("deleteModel", delete::handle);
     handlers.add("getModelReport", report::handle);

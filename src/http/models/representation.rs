@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::threshold_view::ThresholdView;
 use crate::clock::Timestamp;
-use crate::records::{DatasetId, JobId, ModelFeature, ModelId, ModelRecord, TrainingSummary, Verdict};
+use crate::records::{DatasetId, JobId, ModelFeature, ModelId, ModelOrigin, ModelRecord, TrainingSummary, Verdict};
 
 /// One model version; its report has a place of its own.
 #[derive(Debug, Serialize)]
@@ -13,8 +13,9 @@ pub(super) struct ModelView<'a> {
     name: &'a str,
     version: u32,
     created_at: Timestamp,
-    job_id: JobId,
-    dataset_id: DatasetId,
+    origin: ModelOrigin,
+    job_id: Option<JobId>,
+    dataset_id: Option<DatasetId>,
     sha256: &'a str,
     size_bytes: u64,
     positive_label: &'a str,
@@ -52,6 +53,7 @@ impl<'a> From<&'a ModelRecord> for ModelView<'a> {
             name,
             version: *version,
             created_at: *created_at,
+            origin: model.origin(),
             job_id: *job_id,
             dataset_id: *dataset_id,
             sha256,
@@ -83,6 +85,7 @@ mod tests {
             "name",
             "version",
             "created_at",
+            "origin",
             "job_id",
             "dataset_id",
             "sha256",

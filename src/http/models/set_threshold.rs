@@ -25,7 +25,7 @@ use crate::ml::metrics::{
 use crate::ml::model::Model;
 use crate::ml::pipeline::{report_seed, threshold_seed};
 use crate::ml::sets::EvalSet;
-use crate::records::{ModelId, ModelRecord};
+use crate::records::{ModelCard, ModelId, ModelRecord};
 use crate::store::{NewThreshold, SetThreshold};
 
 pub(super) async fn handle(
@@ -118,7 +118,9 @@ impl Chosen {
         let mut model = Model::clone(model);
         model.threshold_rule = rule.clone();
         model.threshold = threshold;
-        let artifact = model.to_bytes().map_err(ApiError::internal)?;
+        let card = ModelCard::new(Some(basis.clone()), &record.training, verdict, &report);
+        let card = card.to_bytes().map_err(ApiError::internal)?;
+        let artifact = model.to_bytes_with_card(&card).map_err(ApiError::internal)?;
         Ok(Self { rule, threshold, basis, report, verdict, artifact })
     }
 }

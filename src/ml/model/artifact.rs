@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::checks::{check_count, check_shape, inconsistencies};
+use super::tensors::{CARD, RawTensor, read_f32, read_f64};
 use super::{Model, Predictor, PredictorKind};
 use crate::ml::calibrate::{CalibrationMap, Calibrator, Correction, Knots, LossInverse};
 use crate::ml::config::ThresholdRule;
@@ -19,6 +21,9 @@ use crate::ml::preprocess::{FittedPreprocessor, PreprocessError};
 
 /// Larger artifacts are refused before they are read.
 pub const MAX_ARTIFACT_BYTES: u64 = 1 << 30;
+/// Larger headers, of which each byte may cost ten in memory, are neither read nor written. Those of a model with thousands of
+/// columns have a few hundred KiB.
+pub const MAX_HEADER_BYTES: u64 = 32 << 20;
 /// Changes when an older program could not read the file any more.
 const FORMAT_VERSION: u32 = 2;
 /// The oldest version that this program reads. Version 1 had no maps on top of a correction but Platt's.
@@ -28,12 +33,16 @@ const LOGISTIC_WEIGHT: &str = "logistic.weight";
 const LOGISTIC_INTERCEPT: &str = "logistic.intercept";
 const ISOTONIC_POSITIONS: &str = "calibrator.isotonic.positions";
 const ISOTONIC_SHARES: &str = "calibrator.isotonic.shares";
+/// Longer cards are not read.
+pub const MAX_CARD_BYTES: usize = 16 << 20;
 
 /// Bytes that are not a model.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     #[error("the artifact has {found} bytes; at most {MAX_ARTIFACT_BYTES} are read")]
     TooLarge { found: u64 },
+    #[error("the header of the artifact has {found} bytes; at most {MAX_HEADER_BYTES} are read")]
+    HeaderTooLarge { found: u64 },
     #[error("the artifact is not a safetensors file")]
     NotSafetensors(#[source] safetensors::SafeTensorError),
     #[error("the artifact has no manifest")]
@@ -44,10 +53,16 @@ pub enum ArtifactError {
     UnknownVersion { found: u32 },
     #[error("the manifest contradicts itself: {detail}")]
     Inconsistent { detail: String },
+    #[error("the card has {found} bytes; at most {MAX_CARD_BYTES} are read")]
+    CardTooLarge { found: usize },
     #[error("the tensor {name:?} is missing, has another shape or holds a value that is not finite")]
     Tensor { name: String },
-    #[error("the network cannot be rebuilt")]
-    Network(#[source] TensorError),
+    #[error("network {member} cannot be rebuilt")]
+    Network {
+        member: usize,
+        #[source]
+        source: TensorError,
+    },
     #[error("the preprocessing in the manifest is not valid")]
     Preprocessor(#[source] PreprocessError),
 }
@@ -66,6 +81,13 @@ struct Manifest {
     members: Option<usize>,
     calibrator: StoredCalibrator,
     preprocessor: FittedPreprocessor,
+}
+
+/// A manifest of any version.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(default)]
+    format_version: u32,
 }
 
 /// A calibrator as this version or an older one wrote it.
@@ -117,6 +139,18 @@ impl Model {
     /// # Errors
     /// If the manifest or the tensors cannot be written, which a trained model does not lead to.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ArtifactError> {
+        self.write(None)
+    }
+
+    /// The model with a card, a JSON document that [`Model::from_bytes`] leaves aside and [`card_of`] gives back.
+    ///
+    /// # Errors
+    /// As of [`Model::to_bytes`].
+    pub fn to_bytes_with_card(&self, card: &[u8]) -> Result<Vec<u8>, ArtifactError> {
+        self.write(Some(card))
+    }
+
+    fn write(&self, card: Option<&[u8]>) -> Result<Vec<u8>, ArtifactError> {
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             classes: self.classes.clone(),
@@ -139,14 +173,17 @@ impl Model {
             preprocessor: self.preprocessor.clone(),
         };
         let manifest = serde_json::to_string(&manifest).map_err(ArtifactError::Manifest)?;
-        let tensors = self.raw_tensors();
+        let mut tensors = self.raw_tensors();
+        tensors.extend(card.map(RawTensor::card));
         let views = tensors
             .iter()
             .map(|raw| TensorView::new(raw.dtype, raw.shape.clone(), &raw.bytes).map(|view| (raw.name.as_str(), view)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(ArtifactError::NotSafetensors)?;
         let metadata = HashMap::from([(MANIFEST_KEY.to_owned(), manifest)]);
-        safetensors::serialize(views, Some(metadata)).map_err(ArtifactError::NotSafetensors)
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(ArtifactError::NotSafetensors)?;
+        check_header(&bytes)?;
+        Ok(bytes)
     }
 
     /// Reads a model from bytes that nobody vouches for.
@@ -157,8 +194,12 @@ impl Model {
         if bytes.len() as u64 > MAX_ARTIFACT_BYTES {
             return Err(ArtifactError::TooLarge { found: bytes.len() as u64 });
         }
+        check_header(bytes)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(ArtifactError::NotSafetensors)?;
         let manifest = read_manifest(bytes)?;
+        if let Some(shape) = &manifest.network {
+            check_shape(shape, manifest.members.unwrap_or(1), bytes.len())?;
+        }
         let predictor = read_predictor(&manifest, &tensors)?;
         manifest.preprocessor.validate().map_err(ArtifactError::Preprocessor)?;
         let model = Model {
@@ -170,32 +211,13 @@ impl Model {
             predictor,
             calibrator: manifest.calibrator.into_calibrator(&tensors)?,
         };
-        model.check_consistency()?;
+        let found = inconsistencies(&model);
+        if !found.is_empty() {
+            return Err(ArtifactError::Inconsistent { detail: found.join("; ") });
+        }
+        let own = model.raw_tensors().len() + usize::from(tensors.tensor(CARD).is_ok());
+        check_count(own, tensors.len())?;
         Ok(model)
-    }
-
-    fn check_consistency(&self) -> Result<(), ArtifactError> {
-        let inconsistent = |detail: String| Err(ArtifactError::Inconsistent { detail });
-        let features = self.preprocessor.feature_names().len();
-        let inputs = match &self.predictor {
-            Predictor::Logistic(logistic) => logistic.weights.len(),
-            Predictor::Mlp(ensemble) => ensemble.first().inputs(),
-        };
-        if inputs != features {
-            return inconsistent(format!("{features} features for a predictor of {inputs} inputs"));
-        }
-        if !self.threshold.is_finite() {
-            return inconsistent("the threshold is not finite".to_owned());
-        }
-        if !self.calibrator.is_valid() {
-            return inconsistent(
-                "the calibrator is not one: a number is out of its range, or the map does not rise".to_owned(),
-            );
-        }
-        if self.classes.positive == self.classes.negative {
-            return inconsistent("both classes have one name".to_owned());
-        }
-        Ok(())
     }
 
     fn raw_tensors(&self) -> Vec<RawTensor> {
@@ -229,18 +251,22 @@ impl Model {
     }
 }
 
-struct RawTensor {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+/// The card of an artifact, if it has one. Whether it says anything that makes sense is for the reader to find out.
+///
+/// # Errors
+/// If the bytes are no safetensors file, or the card is too long.
+pub fn card_of(bytes: &[u8]) -> Result<Option<Vec<u8>>, ArtifactError> {
+    check_header(bytes)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(ArtifactError::NotSafetensors)?;
+    let Some(view) = tensors.tensor(CARD).ok().filter(|view| view.dtype() == Dtype::U8) else { return Ok(None) };
+    let found = view.data().len();
+    if found > MAX_CARD_BYTES { Err(ArtifactError::CardTooLarge { found }) } else { Ok(Some(view.data().to_vec())) }
 }
 
-impl RawTensor {
-    fn f64(name: &str, shape: Vec<usize>, values: &[f64]) -> Self {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Self { name: name.to_owned(), dtype: Dtype::F64, shape, bytes }
-    }
+/// Whether the header, whose length the file begins with, is one to read.
+fn check_header(bytes: &[u8]) -> Result<(), ArtifactError> {
+    let found = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
+    if found > MAX_HEADER_BYTES { Err(ArtifactError::HeaderTooLarge { found }) } else { Ok(()) }
 }
 
 fn read_manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
@@ -248,10 +274,9 @@ fn read_manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
     let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY));
     let text = text.ok_or(ArtifactError::NoManifest)?;
     // The version is looked at first: a newer manifest may have members that this program does not know.
-    let value: serde_json::Value = serde_json::from_str(text).map_err(ArtifactError::Manifest)?;
-    let found = value.get("format_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if !(u64::from(OLDEST_VERSION)..=u64::from(FORMAT_VERSION)).contains(&found) {
-        return Err(ArtifactError::UnknownVersion { found: u32::try_from(found).unwrap_or(u32::MAX) });
+    let Versioned { format_version: found } = serde_json::from_str(text).map_err(ArtifactError::Manifest)?;
+    if !(OLDEST_VERSION..=FORMAT_VERSION).contains(&found) {
+        return Err(ArtifactError::UnknownVersion { found });
     }
     serde_json::from_str(text).map_err(ArtifactError::Manifest)
 }
@@ -269,7 +294,7 @@ fn read_predictor(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Pred
         (PredictorKind::Mlp, Some(shape), Some(members @ 1..)) => {
             let member = |index: usize| {
                 let lookup = |name: &str| read_f32(tensors, &format!("member.{index}.{name}"));
-                Network::from_tensors(shape, &lookup).map_err(ArtifactError::Network)
+                Network::from_tensors(shape, &lookup).map_err(|source| ArtifactError::Network { member: index, source })
             };
             // A claimed number of members costs nothing: the first that is missing ends the reading.
             let others = (1..members).map(member).collect::<Result<Vec<_>, _>>()?;
@@ -279,21 +304,4 @@ fn read_predictor(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Pred
             detail: "a network's shape and members belong to an mlp and to nothing else".to_owned(),
         }),
     }
-}
-
-fn read_f64(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<f64>, ArtifactError> {
-    let missing = || ArtifactError::Tensor { name: name.to_owned() };
-    let view = tensors.tensor(name).map_err(|_| missing())?;
-    if view.dtype() != Dtype::F64 {
-        return Err(missing());
-    }
-    let (chunks, _) = view.data().as_chunks::<8>();
-    let values: Vec<f64> = chunks.iter().map(|chunk| f64::from_le_bytes(*chunk)).collect();
-    if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(missing()) }
-}
-
-fn read_f32(tensors: &SafeTensors<'_>, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
-    let view = tensors.tensor(name).ok().filter(|view| view.dtype() == Dtype::F32)?;
-    let (chunks, _) = view.data().as_chunks::<4>();
-    Some((view.shape().to_vec(), chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()))
 }

@@ -1,6 +1,8 @@
 //! What predicts: preprocessing, a predictor, a calibrator and a threshold, as one thing.
 
 mod artifact;
+mod checks;
+mod tensors;
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,7 @@ use super::nn::Ensemble;
 use super::preprocess::{FittedPreprocessor, InputColumn, PreprocessError};
 use super::table::{Table, Values};
 
-pub use artifact::{ArtifactError, MAX_ARTIFACT_BYTES};
+pub use artifact::{ArtifactError, MAX_ARTIFACT_BYTES, MAX_CARD_BYTES, MAX_HEADER_BYTES, card_of};
 
 /// Rows that a linear model scores together.
 const BLOCK_ROWS: usize = 256;

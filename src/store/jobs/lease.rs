@@ -92,7 +92,7 @@ impl Store {
                 self.hold_blob(transaction, sha256).await?;
             }
             let now = self.clock().now();
-            let record = models::insert(transaction, model, held.job.id, held.job.dataset_id, now).await?;
+            let record = models::insert(transaction, model, Some((held.job.id, held.job.dataset_id)), now).await?;
             held.job.model_id = Some(record.id);
         }
         if let Some(dataset) = dataset {

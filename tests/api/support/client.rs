@@ -191,6 +191,13 @@ impl Reply {
         if self.bytes.is_empty() { Value::Null } else { self.json() }
     }
 
+    /// Fails unless the request succeeded with a body of any kind.
+    #[track_caller]
+    pub(crate) fn expect_bytes(&self) {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.bytes));
+        assert!(!self.bytes.is_empty(), "the body is empty");
+    }
+
     /// The problem, of an answer with this status and code.
     #[track_caller]
     pub(crate) fn expect_problem(&self, status: u16, code: &str) -> Value {

@@ -10,6 +10,9 @@ impl Material {
     pub(super) fn learning_curves(&self) -> Figure {
         const TITLE: &str = "Learning curves";
         let training = &self.record.training;
+        if self.record.job_id.is_none() {
+            return nothing(TITLE, "the model was imported; its learning curves are where it was trained");
+        }
         if self.epochs.len() < 2 {
             let reason = format!("a convex solver has no learning curves: {} iterations", training.epochs_run);
             return nothing(TITLE, reason);

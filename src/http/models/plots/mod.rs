@@ -144,7 +144,10 @@ impl Material {
             Some(_) => Some(dossier(state, &record).await?),
             None => None,
         };
-        let epochs = state.store.epochs(record.job_id).await?;
+        let epochs = match record.job_id {
+            Some(job_id) => state.store.epochs(job_id).await?,
+            None => Vec::new(),
+        };
         Ok(Self { record, dossier, epochs, costs })
     }
 

@@ -30,7 +30,7 @@ struct Page {
     job: Option<JobRecord>,
     /// Gone with its job.
     diagnosis: Option<Diagnosis>,
-    /// Gone if it was deleted.
+    /// Gone if it was deleted; unknown of a model that was imported.
     dataset: Option<DatasetRecord>,
 }
 
@@ -44,9 +44,18 @@ pub(super) async fn handle(
     query.finish()?;
     let record = find(&state, id).await?;
     let page = Page {
-        job: state.store.job(record.job_id).await?,
-        diagnosis: state.store.diagnosis(record.job_id).await?,
-        dataset: state.store.dataset(record.dataset_id).await?,
+        job: match record.job_id {
+            Some(id) => state.store.job(id).await?,
+            None => None,
+        },
+        diagnosis: match record.job_id {
+            Some(id) => state.store.diagnosis(id).await?,
+            None => None,
+        },
+        dataset: match record.dataset_id {
+            Some(id) => state.store.dataset(id).await?,
+            None => None,
+        },
         material: Material::load(&state, record, costs).await?,
     };
     let html = tokio::task::spawn_blocking(move || page.html());

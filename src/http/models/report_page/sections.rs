@@ -172,6 +172,9 @@ impl Page {
     pub(super) fn data(&self) -> String {
         let record = &self.material.record;
         let dataset = match &self.dataset {
+            None if record.dataset_id.is_none() => {
+                "<p>The model was imported; its data and its report are what its file says.</p>".to_owned()
+            }
             None => "<p>The dataset has been deleted since.</p>".to_owned(),
             Some(dataset) => {
                 let classes: Vec<String> = dataset
@@ -223,9 +226,9 @@ impl Page {
         let mut entries = vec![
             ("Model", record.id.to_string()),
             ("Artifact (SHA-256)", record.sha256.clone()),
-            ("Job", record.job_id.to_string()),
-            ("Dataset", record.dataset_id.to_string()),
-            ("Trained", record.created_at.to_rfc3339()),
+            ("Job", or_imported(record.job_id)),
+            ("Dataset", or_imported(record.dataset_id)),
+            (if record.job_id.is_some() { "Trained" } else { "Imported" }, record.created_at.to_rfc3339()),
             (
                 "Training",
                 format!(
@@ -260,4 +263,9 @@ fn left_out(rows: usize) -> String {
         Some(more @ 1..) => format!("<p class=\"muted\">and {} more</p>", count(more as u64)),
         _ => String::new(),
     }
+}
+
+/// An id, or why there is none.
+fn or_imported(id: Option<impl std::fmt::Display>) -> String {
+    id.map_or_else(|| "none: imported".to_owned(), |id| id.to_string())
 }
