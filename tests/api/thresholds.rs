@@ -132,7 +132,11 @@ async fn predictions_use_it_at_once_after_a_restart_and_in_another_process() {
     let second = {
         let database = format!("sqlite:{}", scene.app.data_dir().join("evenkeel.db").display());
         let blobs = format!("file://{}", scene.app.data_dir().join("blobs").display());
-        App::with(Engine::Sqlite, &["--database-url", &database, "--blob-url", &blobs, "--workers", "0"]).await
+        App::with(
+            Engine::Sqlite,
+            &["--database-url", &database, "--blob-url", &blobs, "--workers", "0", "--model-trust-seconds", "0"],
+        )
+        .await
     };
     let path = format!("{}/predict", scene.model);
     let ask = async |client: &Client| {

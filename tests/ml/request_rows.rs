@@ -203,7 +203,8 @@ fn ndjson_mistakes_have_their_lines() {
         [(Some(1), Some("n")), (Some(2), None), (Some(3), Some("n")), (Some(3), Some("m")), (Some(4), None)]
     );
     let nested = format!("{{\"n\":{}}}", "[".repeat(100_000));
-    assert!(read_ndjson(nested.as_bytes(), &inputs(), &LIMITS).unwrap_err()[0].detail.contains("recursion"));
+    let errors = read_ndjson(nested.as_bytes(), &inputs(), &LIMITS).unwrap_err();
+    assert!(errors.len() == 1 && errors[0].detail.contains("recursion"), "{errors:?}");
 }
 
 #[test]

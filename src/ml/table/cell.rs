@@ -61,7 +61,7 @@ impl MissingMarkers {
     pub(super) fn may_be_numbers(&self) -> bool {
         self.first_bytes
             .iter()
-            .zip(0_u8..)
+            .zip(0..=u8::MAX)
             .any(|(is_first, byte)| *is_first && matches!(byte, b'0'..=b'9' | b'-' | b'.'))
     }
 

@@ -31,6 +31,7 @@ pub(in crate::http) struct RowLimits {
     pub(in crate::http) max_rows: usize,
     pub(in crate::http) max_json_depth: usize,
     pub(in crate::http) max_body_bytes: u64,
+    pub(in crate::http) max_batch_bytes: usize,
 }
 
 impl RowLimits {
@@ -41,6 +42,7 @@ impl RowLimits {
             max_rows: if call.can_stream() { streamed } else { config.max_predict_rows },
             max_json_depth: config.max_json_depth,
             max_body_bytes: config.max_body_bytes,
+            max_batch_bytes: config.max_batch_bytes,
         }
     }
 
@@ -92,7 +94,7 @@ fn of_rows(rows: InputRows, served: &Served, instead: Instead) -> Result<Found, 
 
 /// One block after the other, up to the first in which something is wrong.
 fn score_blocks(call: &Call, bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<Found, ApiError> {
-    let Some(mut cutter) = Cutter::new(call, usize::MAX) else {
+    let Some(mut cutter) = Cutter::new(call, limits.max_batch_bytes) else {
         return Err(ApiError::internal("a format without blocks was to be read in blocks"));
     };
     let table_limits = TableLimits { max_rows: u64::MAX, ..limits.table() };

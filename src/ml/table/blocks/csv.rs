@@ -157,7 +157,7 @@ mod tests {
                 found.extend(blocks.cut());
             }
             found.extend(blocks.rest());
-            let header = found.first().map_or_else(Vec::new, |block| records(&block.header));
+            let header = blocks.header.as_deref().map_or_else(Vec::new, records);
             prop_assert!(header.len() <= 1);
             let rows: Vec<_> = header.into_iter().chain(found.iter().flat_map(|block| records(&block.rows))).collect();
             prop_assert_eq!(rows, records(text.as_bytes()));

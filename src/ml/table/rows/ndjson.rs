@@ -26,6 +26,10 @@ pub fn read_ndjson(bytes: &[u8], inputs: &Inputs, limits: &TableLimits) -> Resul
         }
         values.push(value.unwrap_or(Value::Null));
     }
+    if !values.is_empty() && unreadable.len() == values.len() {
+        // Without any row that can be read, every column would seem to be missing.
+        return Err(errors.finish());
+    }
     match from_json_rows(&values, inputs, limits) {
         Ok(parsed) if errors.is_empty() => return Ok(parsed.into()),
         Ok(_) => {}
