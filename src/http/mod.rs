@@ -39,6 +39,7 @@ pub use limits::{Access, HttpConfig, JobLimits};
 pub use routes::router;
 pub use serve::serve;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -48,9 +49,12 @@ use crate::jobs::WorkerLoad;
 use crate::store::Store;
 use document::Document;
 
-/// What handlers share; cheap to clone.
+/// What handlers share; cheap to clone, which happens several times per request.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+/// What [`AppState`] holds.
+pub struct Shared {
     store: Store,
     config: Arc<HttpConfig>,
     document: Arc<Document>,
@@ -74,7 +78,7 @@ impl AppState {
     /// If the document that is compiled in cannot be read.
     pub fn new(store: Store, config: HttpConfig, workers: Arc<WorkerLoad>) -> Result<Self, DocumentError> {
         let document = Document::parse(OPENAPI_YAML)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             metrics: metrics::Metrics::new(&document, store.clock().now(), workers),
             store,
             docs_page: Arc::new(docs_page::DocsPage::render(&document)),
@@ -87,6 +91,14 @@ impl AppState {
             models: models::Serving::new(&config),
             aliases: aliases::Aliases::new(),
             config: Arc::new(config),
-        })
+        })))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }

@@ -16,10 +16,9 @@ use super::{AppState, aliases, router};
 ///
 /// # Errors
 /// If the document and the handlers do not match, or the listener fails.
-pub async fn serve(listener: TcpListener, mut state: AppState, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) -> io::Result<()> {
     let shutdown = state.shutdown.clone();
-    state.stopping = stop.clone();
-    tokio::spawn(close_later(stop, shutdown.clone(), state.config.shutdown_delay_seconds));
+    tokio::spawn(close_later(stop, state.clone()));
     let drain = Duration::from_secs_f64(state.config.drain_seconds);
     let listener = BoundedListener::new(listener, &state.config);
     aliases::start_shadows(&state)?;
@@ -43,8 +42,10 @@ pub async fn serve(listener: TcpListener, mut state: AppState, stop: Cancellatio
     served
 }
 
-async fn close_later(stop: CancellationToken, shutdown: CancellationToken, delay_seconds: f64) {
+async fn close_later(stop: CancellationToken, state: AppState) {
     stop.cancelled().await;
-    tokio::time::sleep(Duration::try_from_secs_f64(delay_seconds).unwrap_or_default()).await;
-    shutdown.cancel();
+    state.stopping.cancel();
+    let delay = Duration::try_from_secs_f64(state.config.shutdown_delay_seconds).unwrap_or_default();
+    tokio::time::sleep(delay).await;
+    state.shutdown.cancel();
 }
