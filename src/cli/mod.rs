@@ -5,6 +5,7 @@
 mod export;
 mod files;
 mod keys;
+mod listen;
 mod predict;
 mod quickstart;
 mod resample;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
+use super::listen::Listeners;
 use super::service::{self, ServiceSettings};
 
 /// Mammography (Woods et al. 1993): 11,183 regions of digitised mammograms, 260 of them calcifications.
@@ -36,7 +37,7 @@ pub(super) async fn run(args: QuickstartArgs) -> Result<(), CliError> {
     let address = listener.local_addr().map_err(CliError::Listen)?;
     let shutdown = CancellationToken::new();
     let settings = ServiceSettings::local(&scratch.path, args.threads)?;
-    let server = tokio::spawn(service::run(settings, listener, shutdown.clone()));
+    let server = tokio::spawn(service::run(settings, Listeners { http: listener, grpc: None }, shutdown.clone()));
     let client = Client::new(address);
     let outcome = tokio::select! {
         outcome = walk(&client, &scratch) => outcome,

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
+use super::listen::Listeners;
 use crate::clock::SystemClock;
-use crate::http::{self, Access, AppState, HttpConfig};
+use crate::http::{Access, AppState, HttpConfig};
 use crate::jobs::{self, WorkerConfig};
 use crate::ml::model::MAX_ARTIFACT_BYTES;
 use crate::store::{Store, StoreConfig};
@@ -143,6 +143,10 @@ pub(super) struct ServeArgs {
     /// The address to listen on. Any but a loopback address needs `--require-keys` and at least one key.
     #[arg(long, env = "EVENKEEL_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// The address to serve the Open Inference Protocol over gRPC on, such as `127.0.0.1:8081`; not served by default. The
+    /// same rules hold as for `--listen`.
+    #[arg(long, env = "EVENKEEL_GRPC_LISTEN", value_name = "ADDRESS")]
+    grpc_listen: Option<SocketAddr>,
     /// Answer only requests with an API key, on loopback too.
     #[arg(long, env = "EVENKEEL_REQUIRE_KEYS")]
     require_keys: bool,
@@ -315,23 +319,16 @@ impl LimitArgs {
 
 pub(super) async fn serve(args: ServeArgs) -> Result<(), CliError> {
     let settings = args.settings()?;
-    if !args.listen.ip().is_loopback() && settings.http.access == Access::Open {
-        let address = args.listen;
-        return Err(CliError::Usage(format!(
-            "{address} can be reached from other machines, and the API would be open to all of them; \
-             add --require-keys and make a key with `evenkeel keys create`, or listen on 127.0.0.1"
-        )));
-    }
-    let listener = TcpListener::bind(args.listen).await.map_err(CliError::Listen)?;
+    let listeners = Listeners::bind(args.listen, args.grpc_listen, settings.http.access).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone()));
-    run(settings, listener, shutdown).await
+    run(settings, listeners, shutdown).await
 }
 
 /// Serves the API and runs jobs until `shutdown`.
 pub(super) async fn run(
     settings: ServiceSettings,
-    listener: TcpListener,
+    listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), CliError> {
     start_thread_pool(settings.threads)?;
@@ -340,8 +337,7 @@ pub(super) async fn run(
         let advice = "there is no API key yet; make one with `evenkeel keys create --name NAME`";
         return Err(CliError::Usage(advice.to_owned()));
     }
-    let address = listener.local_addr().map_err(CliError::Listen)?;
-    tracing::info!(%address, workers = settings.worker.workers, "listening");
+    listeners.announce(settings.worker.workers)?;
     let load = settings.worker.load.clone();
     let workers = async {
         if settings.worker.workers > 0 {
@@ -349,13 +345,7 @@ pub(super) async fn run(
         }
     };
     let state = AppState::new(store.clone(), settings.http, load).map_err(|error| CliError::work("the API", error))?;
-    let served = async {
-        let served = http::serve(listener, state, shutdown.clone()).await;
-        // A server that cannot go on must not leave its workers behind.
-        shutdown.cancel();
-        served
-    };
-    let ((), served) = tokio::join!(workers, served);
+    let ((), served) = tokio::join!(workers, listeners.serve(state, &shutdown));
     tracing::info!("stopped");
     served.map_err(CliError::Serve)
 }

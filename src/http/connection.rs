@@ -86,6 +86,14 @@ impl BoundedListener {
         };
         Self { listener, slots: Arc::new(Semaphore::new(config.max_connections.max(1))), times }
     }
+
+    /// For HTTP/2, where frames that belong to no request may come at any time: a connection is let go when no request
+    /// comes in the time that one may be idle.
+    pub fn for_frames(listener: TcpListener, config: &HttpConfig) -> Self {
+        let mut bounded = Self::new(listener, config);
+        bounded.times.header = bounded.times.idle;
+        bounded
+    }
 }
 
 impl Listener for BoundedListener {
@@ -136,6 +144,11 @@ impl<S> TimedStream<S> {
         let read_timer = Box::pin(tokio::time::sleep(times.idle));
         let (connection, waiting) = (Connection::default(), Waiting::Request);
         Self { stream, connection, times, waiting, ended: 0, read_timer, write_timer: None, _slot: slot }
+    }
+
+    /// The requests on it.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     fn wait_for(&mut self, waiting: Waiting, at_most: Duration) {

@@ -168,7 +168,7 @@ mod tests {
     fn only_the_service_itself_is_open_to_all() {
         let open: Vec<String> =
             document().operations().iter().filter(|o| o.scope.is_none()).map(|o| o.id.clone()).collect();
-        assert_eq!(open, ["livez", "readyz", "getOpenapi", "getDocs"]);
+        assert_eq!(open, ["livez", "readyz", "getOpenapi", "getDocs", "oipLive", "oipReady"]);
     }
 
     #[test]

@@ -54,6 +54,9 @@ codes! {
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request cannot be read";
     /// The body is not JSON, or nests deeper than the server allows.
     MalformedJson = BAD_REQUEST, "malformed-json", "The body is not JSON";
+    /// The tensors of an inference request, or what is said of them, are wrong or do not fit the model; `errors` lists every
+    /// mistake.
+    InvalidInference = BAD_REQUEST, "invalid-inference", "The inference request has mistakes";
     /// Send `Authorization: Bearer <key>`; `evenkeel keys create` makes keys.
     MissingApiKey = UNAUTHORIZED, "missing-api-key", "An API key is needed";
     /// The key is not one that this server gave, or it was revoked.
@@ -132,6 +135,7 @@ impl Code {
             Code::TooManyRequests | Code::IdempotencyKeyInUse => Some(1),
             Code::MalformedRequest
             | Code::MalformedJson
+            | Code::InvalidInference
             | Code::MissingApiKey
             | Code::InvalidApiKey
             | Code::InsufficientScope

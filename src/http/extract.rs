@@ -217,18 +217,23 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
 /// 400 with the line and column of the first mistake; 422 with every member that an object has twice: one reader
 /// takes the first, another the last, and the client meant one of them.
 pub fn parse_json(bytes: &[u8], max_depth: usize) -> Result<Value, ApiError> {
-    if let Some(offset) = too_deep(bytes, max_depth) {
-        return Err(ApiError::new(
-            Code::MalformedJson,
-            format!("expected at most {max_depth} nested arrays and objects, found more at byte {offset}"),
-        ));
-    }
+    check_json_depth(bytes, max_depth)?;
     let read = json::parse(bytes).map_err(|error| ApiError::new(Code::MalformedJson, error.to_string()))?;
     if read.repeated.is_empty() {
         return Ok(read.value);
     }
     let twice = |pointer| FieldProblem::at_pointer(pointer, "the object has this member more than once");
     Err(ApiError::invalid(read.repeated.into_iter().map(twice)))
+}
+
+/// To be asked before a parser is, which would meet the depth on its own stack.
+///
+/// # Errors
+/// 400 if the text nests more than `max_depth` arrays and objects.
+pub fn check_json_depth(bytes: &[u8], max_depth: usize) -> Result<(), ApiError> {
+    let Some(offset) = too_deep(bytes, max_depth) else { return Ok(()) };
+    let detail = format!("expected at most {max_depth} nested arrays and objects, found more at byte {offset}");
+    Err(ApiError::new(Code::MalformedJson, detail))
 }
 
 /// Where the nesting exceeds `max_depth`. Looks at brackets outside strings only; what is not JSON is left to the

@@ -29,9 +29,15 @@ async fn livez() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// 503 while the database or the blob store does not answer, or the server is stopping: a load balancer takes the
-/// hint and sends requests elsewhere.
+/// A load balancer takes the hint of a 503 and sends requests elsewhere.
 async fn readyz(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
+    check_ready(&state).await?;
+    Ok(Json(json!({ "status": "ready" })))
+}
+
+/// # Errors
+/// 503 while the database or the blob store does not answer, or the server is stopping.
+pub(super) async fn check_ready(state: &AppState) -> Result<(), ApiError> {
     if state.stopping.is_cancelled() {
         return Err(ApiError::unavailable("the server is stopping"));
     }
@@ -40,7 +46,7 @@ async fn readyz(State(state): State<AppState>) -> Result<Json<Value>, ApiError> 
         state.store.blobs().exists(NO_BLOB).await
     };
     match tokio::time::timeout(PATIENCE, answers).await {
-        Ok(Ok(_)) => Ok(Json(json!({ "status": "ready" }))),
+        Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(ApiError::unavailable(error)),
         Err(elapsed) => Err(ApiError::unavailable(elapsed)),
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::{Instrument, Span};
@@ -24,7 +24,7 @@ use super::limits::Access;
 use super::linger;
 use super::log_line::LogLine;
 use super::metrics::Metrics;
-use super::problem;
+use super::problem::{self, Dialect};
 use super::respond::ENCODED_TAGS;
 use crate::telemetry::Chain;
 use crate::telemetry::traces::{self, Caller};
@@ -41,14 +41,15 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
     let connection = request.extensions().get::<ConnectInfo<Connection>>().map(|info| info.0.begin());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let seen = metrics.begin(route.as_deref(), request.method(), request.headers());
-    let span = request_span(&id, route.as_deref(), &request);
+    let span = request_span(&id, request.method().as_str(), route.as_deref(), request.headers());
     let (request_id, method) = (id.clone(), request.method().clone());
     let line = LogLine { request_id, method, route, started, seen, _span: span.clone() };
+    let dialect = Dialect::of_path(request.uri().path());
     let request = linger::keep_reading(request);
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(error) = refusal(&mut response) {
         log(&error, &id);
-        response = as_problem(response, &error, &id);
+        response = as_problem(response, &error, &id, dialect);
     }
     finish_headers(response.headers_mut(), &id);
     let status = response.status().as_u16();
@@ -57,16 +58,17 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
 }
 
 /// What log lines and, where they are collected, traces say of a request.
-fn request_span(id: &str, route: Option<&str>, request: &Request) -> Span {
+pub(super) fn request_span(id: &str, method: &str, route: Option<&str>, headers: &HeaderMap) -> Span {
     if !traces::are_on() {
         return tracing::info_span!("request", request_id = %id);
     }
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let caller = Caller { traceparent: header("traceparent"), tracestate: header("tracestate") };
-    traces::request_span(id, request.method().as_str(), route, &caller)
+    traces::request_span(id, method, route, &caller)
 }
 
-fn request_id(headers: &HeaderMap) -> String {
+/// The id that a request brings, if it is a sane one, or a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     let sane = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
     given.filter(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
@@ -83,8 +85,8 @@ fn refusal(response: &mut Response) -> Option<Arc<ApiError>> {
 }
 
 /// The problem document, with those headers of the response that are not about its body.
-fn as_problem(response: Response, error: &ApiError, id: &str) -> Response {
-    let mut problem = problem::response(error, id);
+fn as_problem(response: Response, error: &ApiError, id: &str, dialect: Dialect) -> Response {
+    let mut problem = problem::response(error, id, dialect);
     let kept =
         [header::ALLOW, header::VARY, header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_EXPOSE_HEADERS];
     for name in kept {
@@ -96,7 +98,7 @@ fn as_problem(response: Response, error: &ApiError, id: &str) -> Response {
 }
 
 /// A fault is logged once, here, with everything that led to it.
-fn log(error: &ApiError, id: &str) {
+pub(super) fn log(error: &ApiError, id: &str) {
     let status = error.code().status();
     if let Some(cause) = error.cause() {
         let (code, cause) = (error.code().as_str(), Chain(cause));
@@ -138,23 +140,29 @@ pub(super) fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
 /// 127.0.0.1, but it cannot make the browser send another `Host`; and where it posts to 127.0.0.1 outright, the
 /// browser sends its `Origin`.
 pub(super) async fn check_host(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match state.config.access {
-        Access::Keys => next.run(request).await,
-        Access::Open => match local(&request, &state.config.allowed_origins) {
-            Ok(()) => next.run(request).await,
-            Err(error) => error.into_response(),
-        },
+    match check_local(&state, request.headers(), request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
     }
 }
 
-fn local(request: &Request, allowed_origins: &[String]) -> Result<(), ApiError> {
+/// # Errors
+/// 403 if the server has no keys and the request is for another host than a loopback one, or from a foreign web page.
+pub(super) fn check_local(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+    match state.config.access {
+        Access::Keys => Ok(()),
+        Access::Open => local(headers, uri, &state.config.allowed_origins),
+    }
+}
+
+fn local(headers: &HeaderMap, uri: &Uri, allowed_origins: &[String]) -> Result<(), ApiError> {
     let refused = |detail: &'static str| Err(ApiError::new(Code::HostNotAllowed, detail));
-    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let named = named.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let named = named.or_else(|| uri.authority().map(|authority| authority.as_str()));
     if !named.is_some_and(|host| is_plainly_loopback(host) || is_loopback(&format!("http://{host}"))) {
         return refused("a server without API keys answers only for localhost and loopback addresses");
     }
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
     if is_loopback(origin) || allowed_origins.iter().any(|allowed| allowed == origin) {
         return Ok(());
@@ -239,7 +247,7 @@ mod tests {
             }
         }
         let request = request.body(Body::empty()).unwrap();
-        local(&request, &["https://app.example".to_owned()]).map_err(|error| error.code())
+        local(request.headers(), request.uri(), &["https://app.example".to_owned()]).map_err(|error| error.code())
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod log_line;
 mod metrics;
 mod middleware;
 mod models;
+mod oip;
 mod page;
 mod problem;
 mod respond;
@@ -36,6 +37,7 @@ pub use document::{DocumentError, OPENAPI_YAML};
 pub use error::{ALL_CODES, Code};
 pub use jobs::job_document;
 pub use limits::{Access, HttpConfig, JobLimits};
+pub use oip::{messages as oip_messages, serve_grpc};
 pub use routes::router;
 pub use serve::serve;
 

@@ -49,6 +49,22 @@ impl From<FieldError> for FieldProblem {
     }
 }
 
+/// Which members clients of a part of the API look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// RFC 9457 with our own members.
+    Problem,
+    /// The same with `error`, all of it in one text, where the Open Inference Protocol has it.
+    Inference,
+}
+
+impl Dialect {
+    pub(super) fn of_path(path: &str) -> Self {
+        let inference = path == "/v2" || path.starts_with("/v2/");
+        if inference { Dialect::Inference } else { Dialect::Problem }
+    }
+}
+
 /// The document as it is sent.
 #[derive(Debug, Serialize)]
 struct Problem<'a> {
@@ -63,13 +79,57 @@ struct Problem<'a> {
     errors: &'a [FieldProblem],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     errors_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Mistakes that are put into one text, at most, and bytes of such a text, about.
+const SAID_ERRORS: usize = 10;
+const SAID_BYTES: usize = 2_000;
+
+/// All of a refusal in one text, for clients that show no more than that.
+pub(super) fn sentence(error: &ApiError) -> String {
+    let errors = error.errors();
+    if errors.is_empty() {
+        return error.detail().to_owned();
+    }
+    let mut text = String::new();
+    let mut said = 0;
+    for mistake in errors.iter().take(SAID_ERRORS) {
+        let one = said_of(mistake);
+        if said > 0 && text.len() + one.len() > SAID_BYTES {
+            break;
+        }
+        text.push_str(if said > 0 { "; " } else { "" });
+        text.extend(one.chars().take(SAID_BYTES));
+        said += 1;
+    }
+    match errors.len() - said {
+        0 => {}
+        left => text.push_str(&format!("; and {left} more")),
+    }
+    text
+}
+
+/// One mistake with its place before it.
+fn said_of(mistake: &FieldProblem) -> String {
+    let FieldProblem { pointer, parameter, row, column, detail } = mistake;
+    let place = match (pointer, parameter, row, column) {
+        (Some(pointer), ..) => pointer.clone(),
+        (_, Some(parameter), ..) => parameter.clone(),
+        (_, _, Some(row), Some(column)) => format!("row {row}, column {column:?}"),
+        (_, _, Some(row), None) => format!("row {row}"),
+        (_, _, None, Some(column)) => format!("column {column:?}"),
+        (_, _, None, None) => String::new(),
+    };
+    if place.is_empty() { detail.clone() } else { format!("{place}: {detail}") }
 }
 
 /// Writes the refusal as a response of its own. Header fields that the refusal calls for are set; those that
 /// every response has are the middleware's.
-pub(super) fn response(error: &ApiError, request_id: &str) -> Response {
+pub(super) fn response(error: &ApiError, request_id: &str, dialect: Dialect) -> Response {
     let code = error.code();
-    let body = document(error, Some(request_id));
+    let body = document(error, Some(request_id), dialect);
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = code.status();
     let headers = response.headers_mut();
@@ -85,7 +145,7 @@ pub(super) fn response(error: &ApiError, request_id: &str) -> Response {
 }
 
 /// The document as bytes.
-pub(super) fn document(error: &ApiError, request_id: Option<&str>) -> Vec<u8> {
+pub(super) fn document(error: &ApiError, request_id: Option<&str>, dialect: Dialect) -> Vec<u8> {
     let code = error.code();
     let problem = Problem {
         r#type: format!("/docs#{}", code.as_str()),
@@ -96,6 +156,51 @@ pub(super) fn document(error: &ApiError, request_id: Option<&str>) -> Vec<u8> {
         request_id,
         errors: error.errors(),
         errors_truncated: error.is_truncated(),
+        error: (dialect == Dialect::Inference).then(|| sentence(error)),
     };
     serde_json::to_vec(&problem).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::error::Code;
+
+    #[test]
+    fn all_of_a_refusal_fits_into_one_text() {
+        let mistakes = vec![
+            FieldProblem::at_pointer("/inputs/0/shape", "expected one"),
+            FieldProblem::in_table(Some(7), Some("age".to_owned()), "expected a number"),
+            FieldProblem::in_table(None, Some("age".to_owned()), "not there"),
+            FieldProblem::in_parameter("limit", "too large"),
+        ];
+        let text = sentence(&ApiError::listing(Code::InvalidInference, mistakes));
+        let expected = "/inputs/0/shape: expected one; row 7, column \"age\": expected a number; column \"age\": not there; \
+                        limit: too large";
+        assert_eq!(text, expected);
+        assert_eq!(sentence(&ApiError::new(Code::TooManyRows, "4 rows")), "4 rows");
+        assert!(!sentence(&ApiError::internal("disk full")).contains("disk"));
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let mistake = |detail: &str| FieldProblem::at_pointer("/a", detail);
+        let text = sentence(&ApiError::invalid((0..15).map(|_| mistake("no"))));
+        assert!(text.ends_with("; and 5 more"), "{text}");
+        let text = sentence(&ApiError::invalid((0..3).map(|_| mistake(&"x".repeat(1500)))));
+        assert!(text.ends_with("; and 2 more") && text.len() < 1600, "{}", text.len());
+    }
+
+    #[test]
+    fn only_the_inference_protocol_has_its_own_member() {
+        for (path, dialect) in [
+            ("/v2", Dialect::Inference),
+            ("/v2/", Dialect::Inference),
+            ("/v2/models/m", Dialect::Inference),
+            ("/v2x", Dialect::Problem),
+            ("/v1/models", Dialect::Problem),
+        ] {
+            assert_eq!(Dialect::of_path(path), dialect, "{path}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use tower_http::cors::CorsLayer;
 use super::document::{DocumentError, Operation};
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::middleware::{self, Guard, REQUEST_ID};
-use super::{AppState, aliases, datasets, health, jobs, metrics, models};
+use super::{AppState, aliases, datasets, health, jobs, metrics, models, oip};
 
 /// Marks an answer whose pieces are sent as they come: compressing would hold them back.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,7 @@ fn handlers() -> Handlers {
     models::register(&mut handlers);
     aliases::register(&mut handlers);
     metrics::register(&mut handlers);
+    oip::register(&mut handlers);
     handlers
 }
 
@@ -130,6 +131,7 @@ fn cors(allowed: &[String]) -> CorsLayer {
     let mut exposed = vec![REQUEST_ID, header::ETAG, header::LOCATION, header::RETRY_AFTER];
     exposed.extend(models::predict::HEADERS);
     exposed.push(aliases::ALIAS);
+    exposed.push(oip::JSON_LENGTH);
     // Named one by one: the wildcard of browsers leaves out `Authorization`.
     let asked = [
         REQUEST_ID,
@@ -143,6 +145,7 @@ fn cors(allowed: &[String]) -> CorsLayer {
         HeaderName::from_static("evenkeel-request-key"),
         HeaderName::from_static("traceparent"),
         HeaderName::from_static("tracestate"),
+        oip::JSON_LENGTH,
     ];
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
     CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(asked).expose_headers(exposed)

@@ -42,7 +42,8 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationTok
     served
 }
 
-async fn close_later(stop: CancellationToken, state: AppState) {
+/// Denies readiness once the server has been told to stop, and closes when the delay is over.
+pub(super) async fn close_later(stop: CancellationToken, state: AppState) {
     stop.cancelled().await;
     state.stopping.cancel();
     let delay = Duration::try_from_secs_f64(state.config.shutdown_delay_seconds).unwrap_or_default();

@@ -36,15 +36,16 @@ pub fn escape(name: &str) -> String {
 }
 
 /// Where a value is, as a chain up to the root: costs nothing until somebody asks.
-#[derive(Clone, Copy)]
-enum Place<'a> {
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
     Root,
     Item(&'a Place<'a>, usize),
     Member(&'a Place<'a>, &'a str),
 }
 
 impl Place<'_> {
-    fn pointer(self) -> String {
+    /// The place as a JSON pointer (RFC 6901).
+    pub fn pointer(self) -> String {
         match self {
             Place::Root => String::new(),
             Place::Item(parent, index) => format!("{}/{index}", parent.pointer()),

@@ -15,6 +15,7 @@ mod error;
 mod idempotency;
 mod jobs;
 mod migrations;
+mod model_versions;
 mod models;
 mod page;
 mod row;

@@ -65,6 +65,10 @@ impl Scene {
         match code {
             Code::MalformedRequest => client.get("/v1/jobs/seventeen").send().await,
             Code::MalformedJson => self.post_job("{").await,
+            Code::InvalidInference => {
+                let path = format!("/v2/models/{}/infer", self.model["name"].as_str().unwrap());
+                client.post(&path).json(&json!({"inputs": []})).send().await
+            }
             Code::MissingApiKey => self.locked.client().get("/v1/jobs").send().await,
             Code::InvalidApiKey => self.locked.client_with("ek_no_key").get("/v1/jobs").send().await,
             Code::InsufficientScope => {

@@ -17,6 +17,7 @@ on_both_engines!(
     versions_are_distinct_under_concurrency,
     an_imported_model_is_one_without_a_job,
     an_import_is_answered_in_its_transaction,
+    models_are_found_by_name_and_version,
 );
 
 async fn trained(test: &TestStore, name: &str) -> ModelRecord {
@@ -97,6 +98,25 @@ async fn an_import_is_answered_in_its_transaction(engine: Engine) {
     assert!(matches!(lost, Err(StoreError::BlobMissing { .. })), "{lost:?}");
     assert_eq!(test.store.models(&ModelFilter::default(), &Page::first(10)).await.unwrap(), [imported]);
     assert_eq!(test.store.import_model(test.new_model("fraud").await, |_| None).await.unwrap().version, 2);
+}
+
+async fn models_are_found_by_name_and_version(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    let mut models = Vec::new();
+    for name in ["b", "a", "b", "b"] {
+        models.push(trained(&test, name).await);
+    }
+    let found = async |name: &str, version| test.store.model_named(name, version).await.unwrap();
+    assert_eq!((found("b", None).await, found("b", Some(1)).await), (Some(models[3].id), Some(models[0].id)));
+    assert_eq!((found("b", Some(4)).await, found("c", None).await, found("B", None).await), (None, None, None));
+    assert_eq!(test.store.model_versions("b", 10).await.unwrap(), [1, 2, 3]);
+    assert_eq!(test.store.model_versions("b", 2).await.unwrap(), [2, 3]);
+    let index =
+        |entries: &[(&str, u32)]| entries.iter().map(|&(name, version)| (name.to_owned(), version)).collect::<Vec<_>>();
+    assert_eq!(test.store.model_index(10).await.unwrap(), index(&[("a", 1), ("b", 1), ("b", 2), ("b", 3)]));
+    assert_eq!(test.store.model_index(3).await.unwrap(), index(&[("a", 1), ("b", 2), ("b", 3)]));
+    assert_eq!(test.store.delete_model(models[3].id).await.unwrap(), DeleteModel::Deleted);
+    assert_eq!(found("b", None).await, Some(models[2].id), "the newest that is left");
 }
 
 async fn lists_filter(engine: Engine) {

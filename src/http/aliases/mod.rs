@@ -26,6 +26,7 @@ pub(super) use shadow::{ShadowLoad, start as start_shadows};
 
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use tokio::sync::Mutex;
 
 use super::AppState;
@@ -75,6 +76,27 @@ pub(super) async fn flush_shadows(state: &AppState) {
 struct Chosen {
     entry: Arc<Entry>,
     served: Arc<Served>,
+}
+
+/// The model that answers for a name, if an alias has it. Only a name that is not known here is asked for in the database:
+/// another process may have made it `a_moment_ago`.
+///
+/// # Errors
+/// 422 for a request key that is none; what finding its model answers.
+pub(super) async fn served(
+    state: &AppState,
+    name: &str,
+    headers: &HeaderMap,
+    a_moment_ago: bool,
+) -> Result<Option<Arc<Served>>, ApiError> {
+    if !a_moment_ago && state.aliases.book.get(name).is_none() {
+        return Ok(None);
+    }
+    match choose(state, name, Key::of(headers)?).await {
+        Ok(chosen) => Ok(Some(chosen.served)),
+        Err(error) if error.code() == Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Who answers for an alias.

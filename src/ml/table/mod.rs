@@ -7,6 +7,7 @@ mod read;
 mod rows;
 pub mod stats;
 mod summary;
+mod typed;
 mod write;
 
 pub use blocks::{ArrowBlocks, CsvBlocks, LineBlocks};
@@ -20,6 +21,7 @@ pub use rows::{
     from_json_rows, parquet_row_count, quick_json, read_batches, read_csv, read_ndjson, read_parquet,
 };
 pub use summary::{ColumnSummary, NumericSummary, TopCategory};
+pub use typed::{TypedValue, ValueKind, typed_column};
 pub use write::{WriteError, WriteFormat, write};
 
 use serde::{Deserialize, Serialize};

@@ -103,6 +103,13 @@ impl App {
         &self.server.address
     }
 
+    /// `127.0.0.1:<port>` of gRPC, of a server that was told to serve it.
+    pub(crate) fn grpc_address(&self) -> String {
+        let line = self.logged(|line| line.contains("listening for gRPC"));
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        line["address"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn data_dir(&self) -> &Path {
         self.scratch.path()
     }

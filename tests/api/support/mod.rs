@@ -5,4 +5,5 @@ pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod data;
 pub(crate) mod events;
+pub(crate) mod inference;
 pub(crate) mod raw;

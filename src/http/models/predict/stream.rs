@@ -28,7 +28,7 @@ use crate::http::body::{self, BodyStream};
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::upload_limits;
 use crate::http::models::Served;
-use crate::http::problem;
+use crate::http::problem::{self, Dialect};
 use crate::http::routes::AsItComes;
 use crate::ml::table::{CellError, TableLimits};
 use crate::telemetry::Chain;
@@ -288,7 +288,7 @@ impl Output {
         log(&error);
         if let Encoder::Text(Media::Ndjson) = self.encoder {
             let mut line = b"{\"error\":".to_vec();
-            line.append(&mut problem::document(&error, None));
+            line.append(&mut problem::document(&error, None, Dialect::Problem));
             line.extend_from_slice(b"}\n");
             self.sink.send(line).await;
         } else {

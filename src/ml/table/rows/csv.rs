@@ -64,9 +64,9 @@ fn quick_csv(
             match sink {
                 Some(Sink::Numbers(numbers)) if plain_numbers => match fields.number() {
                     Some(number) => numbers.push(number + 0.0),
-                    None => numbers.push(markers.field(&*fields.field(limits)?).numeric().ok()?),
+                    None => numbers.push(markers.field(&fields.field(limits)?).numeric().ok()?),
                 },
-                Some(sink) => sink.push(markers.field(&*fields.field(limits)?))?,
+                Some(sink) => sink.push(markers.field(&fields.field(limits)?))?,
                 None => _ = fields.field(limits)?,
             }
             let is_last = index + 1 == plan.places.len();

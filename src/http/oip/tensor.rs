@@ -1,0 +1,143 @@
+//! A tensor that has been read: its shape and its elements, which agree.
+
+use crate::ml::table::ValueKind;
+
+/// The elements of a tensor, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Elements {
+    /// NaN is missing.
+    Numbers(Vec<f64>),
+    /// `None` is missing.
+    Booleans(Vec<Option<bool>>),
+    /// The empty text is missing.
+    Texts(Texts),
+}
+
+/// A tensor with one or two dimensions and as many elements as they say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tensor {
+    pub(super) shape: Vec<usize>,
+    pub(super) elements: Elements,
+}
+
+/// Many texts in one allocation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Texts {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.ends.push(self.text.len());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The text at an index; the empty one where there is none.
+    pub(super) fn get(&self, index: usize) -> &str {
+        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
+        let range = start.zip(self.ends.get(index).copied());
+        range.and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
+    }
+}
+
+impl Tensor {
+    pub(super) fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(0)
+    }
+
+    /// Columns of a tensor of one or two dimensions.
+    pub(super) fn width(&self) -> Option<usize> {
+        match self.shape.as_slice() {
+            [_] => Some(1),
+            [_, width] => Some(*width),
+            _ => None,
+        }
+    }
+}
+
+impl Elements {
+    /// What they are to a table.
+    pub(super) fn kind(&self) -> ValueKind {
+        match self {
+            Elements::Numbers(_) => ValueKind::Number,
+            Elements::Booleans(_) => ValueKind::Boolean,
+            Elements::Texts(_) => ValueKind::Text,
+        }
+    }
+
+    /// What they are in words.
+    pub(super) fn plural(&self) -> &'static str {
+        match self {
+            Elements::Numbers(_) => "numbers",
+            Elements::Booleans(_) => "booleans",
+            Elements::Texts(_) => "strings",
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Elements::Numbers(numbers) => numbers.len(),
+            Elements::Booleans(flags) => flags.len(),
+            Elements::Texts(texts) => texts.len(),
+        }
+    }
+}
+
+/// The dimensions of a shape, checked: one or two, none negative, their product a number of elements.
+///
+/// # Errors
+/// What is wrong with them.
+pub(super) fn check_shape(dimensions: &[i64]) -> Result<Vec<usize>, String> {
+    if !(1..=2).contains(&dimensions.len()) {
+        return Err(format!("expected one or two dimensions, found {}", dimensions.len()));
+    }
+    let dimension = |&dimension: &i64| {
+        usize::try_from(dimension).map_err(|_| format!("expected dimensions of 0 or more, found {dimension}"))
+    };
+    let shape: Vec<usize> = dimensions.iter().map(dimension).collect::<Result<_, _>>()?;
+    match elements(&shape) {
+        Some(_) => Ok(shape),
+        None => Err(format!("the shape {shape:?} has more elements than can be counted")),
+    }
+}
+
+/// How many elements a shape has; `None` if they cannot be counted.
+pub(super) fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |product, &dimension| product.checked_mul(dimension))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_checked_before_anything_is_counted_by_them() {
+        assert_eq!(check_shape(&[3, 4]), Ok(vec![3, 4]));
+        assert_eq!(check_shape(&[0]), Ok(vec![0]));
+        for (dimensions, expected) in [
+            (vec![], "expected one or two dimensions, found 0"),
+            (vec![1, 2, 3], "expected one or two dimensions, found 3"),
+            (vec![3, -1], "expected dimensions of 0 or more, found -1"),
+            (vec![i64::MAX, i64::MAX], "has more elements than can be counted"),
+            (vec![1 << 32, 1 << 32], "has more elements than can be counted"),
+        ] {
+            let found = check_shape(&dimensions).unwrap_err();
+            assert!(found.contains(expected), "{dimensions:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn texts_are_kept_apart() {
+        let mut texts = Texts::default();
+        for text in ["red", "", "grün"] {
+            texts.push(text);
+        }
+        assert_eq!((texts.get(0), texts.get(1), texts.get(2), texts.get(3)), ("red", "", "grün", ""));
+        assert_eq!(texts.len(), 3);
+    }
+}
