@@ -32,7 +32,7 @@ pub(super) struct Snapshot {
 impl Snapshot {
     pub(super) async fn take(state: &AppState) -> Self {
         Self {
-            cache: state.models.cache_load(),
+            cache: state.models.cache_load().await,
             cache_limit_bytes: state.config.model_cache_bytes,
             queue: state.models.queue_load(),
             shadows: state.aliases.shadow_load(),

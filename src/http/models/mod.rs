@@ -91,8 +91,8 @@ impl Serving {
 
 impl Serving {
     /// How the cache of models stands.
-    pub(super) fn cache_load(&self) -> CacheLoad {
-        self.served.load()
+    pub(super) async fn cache_load(&self) -> CacheLoad {
+        self.served.load().await
     }
 
     /// How the line in front of the computing stands.

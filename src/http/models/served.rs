@@ -144,7 +144,9 @@ impl ServedModels {
         }
     }
 
-    pub(super) fn load(&self) -> CacheLoad {
+    pub(super) async fn load(&self) -> CacheLoad {
+        // What was put in or has gone is counted later, by itself.
+        self.held.run_pending_tasks().await;
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         CacheLoad {
             models: self.held.entry_count(),
