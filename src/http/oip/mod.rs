@@ -20,6 +20,8 @@ mod json_data;
 mod json_part;
 mod json_request;
 mod json_values;
+#[cfg(test)]
+mod made_up;
 mod metadata;
 mod mistakes;
 mod parameters;

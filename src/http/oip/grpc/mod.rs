@@ -54,6 +54,16 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationTok
     }
 }
 
+/// Takes a message apart as the service does.
+#[cfg(test)]
+pub(super) fn read(
+    message: &[u8],
+    mistakes: &super::mistakes::Mistakes,
+) -> Result<super::draft::Draft, crate::http::error::ApiError> {
+    wire::outline(message)?;
+    Ok(convert::draft(service::decoded(bytes::Bytes::copy_from_slice(message))?, mistakes))
+}
+
 fn connections(listener: BoundedListener) -> impl Stream<Item = io::Result<TimedStream<TcpStream>>> {
     futures::stream::unfold(listener, |mut listener| async {
         let (stream, _) = axum::serve::Listener::accept(&mut listener).await;

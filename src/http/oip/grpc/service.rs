@@ -289,7 +289,7 @@ fn encoded(message: &impl Message) -> Bytes {
 
 /// # Errors
 /// 400 if the message is not what the procedure takes.
-fn decoded<M: Message + Default>(message: Bytes) -> Result<M, ApiError> {
+pub(super) fn decoded<M: Message + Default>(message: Bytes) -> Result<M, ApiError> {
     let malformed =
         |error: DecodeError| ApiError::new(Code::MalformedRequest, "the message cannot be decoded").caused_by(error);
     M::decode(message).map_err(malformed)
