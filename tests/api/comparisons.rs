@@ -92,7 +92,7 @@ async fn a_comparison_survives_the_death_of_its_worker(engine: Engine) {
     let mut request = request(&dataset);
     request["base"] = json!({
         "model": {"hidden_layers": [32, 32]}, "evaluation": {"bootstrap": 0},
-        "training": {"epochs": 40, "batch_size": 16, "early_stopping": null},
+        "training": {"epochs": 150, "batch_size": 16, "early_stopping": null},
     });
     let job = client.queue(&request).await;
     let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());

@@ -33,6 +33,8 @@ async fn the_whole_job(engine: Engine) {
     try_again(&client, &job).await;
     understand_another(&client, &dataset).await;
     name_it(&client, &model).await;
+    bring_it_back(&client, &model).await;
+    ask_as_others_do(&client, &model).await;
     let before = predict_in_every_form(&client, &model).await;
 
     app.restart();
@@ -218,6 +220,39 @@ async fn try_again(client: &Client, job: &Value) {
     let path = format!("/v1/jobs/{}/comparison", again["id"].as_str().unwrap());
     let compared = client.get(&path).send().await.expect_status(200);
     assert_eq!((&compared["same_test_rows"], &compared["baseline"]["job_id"]), (&json!(true), &job["id"]));
+}
+
+/// The model's own file as that of another server.
+async fn bring_it_back(client: &Client, model: &Value) {
+    let artifact = client.get(&format!("/v1/models/{}/artifact", model["id"].as_str().unwrap())).send().await;
+    let call = client.post("/v1/models?name=imported").header("content-type", "application/octet-stream");
+    let imported = call.body(artifact.bytes).send().await.expect_status(201);
+    assert_eq!((&imported["sha256"], &imported["origin"]), (&model["sha256"], &json!("import")));
+}
+
+/// The Open Inference Protocol, from the first look to a prediction.
+async fn ask_as_others_do(client: &Client, model: &Value) {
+    let (name, version) = (model["name"].as_str().unwrap(), &model["version"]);
+    let paths = ["/v2", "/v2/", "/v2/health/live", "/v2/health/ready"].map(str::to_owned);
+    let of_model = ["", "/ready"].map(|part| format!("/v2/models/{name}{part}"));
+    let of_version = ["", "/ready"].map(|part| format!("/v2/models/{name}/versions/{version}{part}"));
+    for path in paths.iter().chain(&of_model).chain(&of_version) {
+        client.get(path).send().await.expect_status(200);
+    }
+    let index = client.post("/v2/repository/index").json(&json!({})).send().await.expect_status(200);
+    assert!(index.as_array().unwrap().iter().any(|known| known["name"] == model["name"]), "{index:#}");
+    let column = |name: &str, datatype: &str, value: Value| json!({"name": name, "shape": [1], "datatype": datatype, "data": [value]});
+    let inputs = [
+        column("height", "FP64", json!(2.9)),
+        column("width", "FP64", json!(-0.7)),
+        column("age", "FP64", json!(31)),
+        column("colour", "BYTES", json!("red")),
+    ];
+    let body = json!({"id": "7", "inputs": inputs});
+    for path in [format!("/v2/models/{name}/infer"), format!("/v2/models/{name}/versions/{version}/infer")] {
+        let answer = client.post(&path).json(&body).send().await.expect_status(200);
+        assert_eq!((&answer["id"], &answer["model_name"]), (&json!("7"), &model["name"]), "{answer:#}");
+    }
 }
 
 /// What a linear model goes by, in numbers and pictures, and another threshold for it.

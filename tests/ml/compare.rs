@@ -251,7 +251,8 @@ fn by_group_every_row_is_scored_and_the_group_is_no_feature() {
     let scored: usize = notes.0.values().map(|result| result.log_odds.len()).sum();
     let open = 400 - trained.report.rows;
     assert_eq!(scored, 3 * 2 * open, "three candidates, two repeats");
-    assert!(trained.report.rows % 8 == 0 && notes.0.values().all(|result| result.log_odds.len() % 8 == 0));
+    let whole = |rows: usize| rows.is_multiple_of(8);
+    assert!(whole(trained.report.rows) && notes.0.values().all(|result| whole(result.log_odds.len())));
 }
 
 #[test]

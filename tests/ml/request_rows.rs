@@ -109,7 +109,7 @@ fn json_that_is_not_plainly_right_is_left_to_the_exact_reader() {
     ] {
         assert!(quick_json(body.as_bytes(), &inputs(), &LIMITS).is_none(), "{body}");
     }
-    let rows = vec![whole; 4].join(",");
+    let rows = [whole; 4].join(",");
     let limits = TableLimits { max_rows: 3, ..LIMITS };
     assert!(quick_json(format!("{{\"rows\":[{rows}]}}").as_bytes(), &inputs(), &limits).is_none());
 }

@@ -1,6 +1,6 @@
 //! Aliases over HTTP: set, looked at, deleted, asked for predictions.
 //!
-//! [`book`] holds what every alias is, so that no prediction needs a query for it; [`follow`] keeps it up with what other
+//! [`book`] holds what every alias is, so that no prediction needs a query for it; [`mod@follow`] keeps it up with what other
 //! processes change, and loads a model before it is given requests. [`route`] says which of several models answers,
 //! [`shadow`] asks another one afterwards.
 

@@ -1,8 +1,8 @@
 //! Predictions: rows in, a probability and a class for each out, in any of five formats each way.
 //!
 //! [`predict`] answers a request with a model, whatever path it was found by. It is made of parts that others use too:
-//! [`find_served`](super::find_served) gives the model of an id, [`at_turn`] bounds what is computed at a time,
-//! [`score`] turns a table into probabilities and classes.
+//! [`find_served`] gives the model of an id, [`at_turn`] bounds what is computed at a time,
+//! [`mod@score`] turns a table into probabilities and classes.
 //!
 //! Small bodies, and those in JSON and Parquet, are read as a whole, so that all their mistakes are reported at once;
 //! CSV, NDJSON and Arrow of any length are answered while they come ([`stream`]).

@@ -11,7 +11,7 @@ use crate::ml::table::{Column, ColumnType, TableFormat, Values};
 /// From CSV, read as a file would be.
 ///
 /// # Errors
-/// Every mistake, as [`from_json_rows`].
+/// Every mistake, as [`from_json_rows`](super::from_json_rows).
 pub fn from_csv(
     bytes: &[u8],
     csv: &CsvRows<'_>,
