@@ -57,6 +57,10 @@ OVER = [{"method": "random_over_sampler"}]
 # A loss without an inverse leaves scores that any map improves, so that the map is kept.
 BENT = {"type": "asymmetric"}
 
+ACTIVATIONS = ("relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid")
+# The large one, where an isotonic map has steep steps.
+ISOTONIC_ON = "mammography"
+
 # Tried on every dataset.
 EVERYWHERE = {
     "logistic": logistic(),
@@ -74,9 +78,7 @@ ONCE = {
     "no layers": mlp(()),
     **{
         f"activation {name}": mlp((24, 24), activation=name)
-        for name in (
-            "relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "tanh", "sigmoid",
-        )
+        for name in ACTIVATIONS
     },
     **{
         f"{method} after a bent loss": with_parts(mlp(calibration={"method": method}), loss=BENT)
@@ -85,6 +87,17 @@ ONCE = {
     **{
         f"logistic {method}": with_parts(logistic(calibration={"method": method}), resample=OVER)
         for method in ("none", "prior", "platt", "temperature", "beta")
+    },
+    # The last bit of a logit shows under an isotonic map: each activation and normalization to the last bit.
+    **{
+        f"isotonic {name}, {normalization}": with_parts(
+            mlp(
+                (24, 24), calibration={"method": "isotonic"}, activation=name, normalization=normalization,
+                residual=True,
+            ),
+            loss=BENT,
+        )
+        for name, normalization in zip(ACTIVATIONS, ("none", "batch", "layer", "none", "batch") * 2)
     },
     "deployment prevalence": with_parts(mlp(calibration={"method": "prior", "prevalence": 0.03}), resample=OVER),
     "deployment prevalence of an isotonic map": with_parts(
@@ -332,7 +345,10 @@ def main():
         work = pathlib.Path(work)
         files = datasets(work, arguments.data)
         cases = [(dataset, name) for dataset in files for name in EVERYWHERE]
-        cases += [(ONCE_ON[index % len(ONCE_ON)], name) for index, name in enumerate(ONCE)]
+        cases += [
+            (ISOTONIC_ON if name.startswith("isotonic ") else ONCE_ON[index % len(ONCE_ON)], name)
+            for index, name in enumerate(ONCE)
+        ]
         for dataset, name in cases:
             case = f"{dataset}: {name}"
             if arguments.only not in case:

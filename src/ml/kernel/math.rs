@@ -1,10 +1,10 @@
 //! Elementary functions in f32 that the compiler can vectorize: polynomials and bit patterns, no table, no branch
 //! that depends on the value. Each is within a few units of the last place; NaN stays NaN.
 
-/// Adding it rounds to a whole number, which then sits in the low bits of the sum: 1.5 · 2^23.
-const ROUND: f32 = 12_582_912.0;
-const LN_2_HIGH: f32 = 0.693_359_4;
-const LN_2_LOW: f32 = -2.121_944_4e-4;
+use super::coefficients::{
+    ERF_DENOMINATOR, ERF_END, ERF_NUMERATOR, EXP, EXP_ENDS, EXP_M1, EXP_M1_END, LN_1P, LN_2_HIGH, LN_2_LOW, ROUND,
+    TANH_DENOMINATOR, TANH_END, TANH_NUMERATOR,
+};
 
 /// `value` kept within the bounds; unlike `max` and `min`, NaN comes out as NaN.
 #[inline(always)]
@@ -29,11 +29,11 @@ fn horner<const N: usize>(coefficients: [f32; N], x: f32) -> f32 {
 /// those of Cephes (`expf`).
 #[inline(always)]
 pub(super) fn exp(value: f32) -> f32 {
-    let x = within(value, -87.0, 88.0);
+    let x = within(value, EXP_ENDS[0], EXP_ENDS[1]);
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let whole = shifted - ROUND;
     let rest = whole.mul_add(-LN_2_LOW, whole.mul_add(-LN_2_HIGH, x));
-    let series = horner([1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5], rest);
+    let series = horner(EXP, rest);
     let mantissa = (rest * rest).mul_add(series, rest + 1.0);
     // The low bits of `shifted` count from those of `ROUND`; moved to the exponent they are 2^whole.
     let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
@@ -43,9 +43,8 @@ pub(super) fn exp(value: f32) -> f32 {
 /// e^x - 1 for x ≤ 0: near zero a series of its own, where the difference would cancel.
 #[inline(always)]
 pub(super) fn exp_m1(value: f32) -> f32 {
-    // Taylor up to x^7: the next term is below 2^-26 of the result for |x| ≤ 0.5.
-    let series = horner([1.984_127e-4, 1.388_888_9e-3, 8.333_334e-3, 4.166_666_8e-2, 0.166_666_67, 0.5, 1.0], value);
-    if value > -0.5 { value * series } else { exp(value) - 1.0 }
+    let series = horner(EXP_M1, value);
+    if value > EXP_M1_END { value * series } else { exp(value) - 1.0 }
 }
 
 /// ln(1 + x) for x in 0..=1. Polynomial of Cephes (`logf`).
@@ -57,20 +56,7 @@ pub(super) fn ln_1p_unit(value: f32) -> f32 {
     let above = sum > std::f32::consts::SQRT_2;
     let x = if above { 0.5f32.mul_add(sum, -1.0) } else { sum - 1.0 };
     let square = x * x;
-    let series = horner(
-        [
-            7.037_683_6e-2,
-            -0.115_146_1,
-            0.116_769_98,
-            -0.124_201_41,
-            0.142_493_23,
-            -0.166_680_57,
-            0.200_007_14,
-            -0.249_999_94,
-            0.333_333_3,
-        ],
-        x,
-    );
+    let series = horner(LN_1P, x);
     let log = (x * square).mul_add(series, square.mul_add(-0.5, x));
     (if above { log + std::f32::consts::LN_2 } else { log }) + lost / sum
 }
@@ -78,27 +64,20 @@ pub(super) fn ln_1p_unit(value: f32) -> f32 {
 /// tanh: the rational minimax approximation that Eigen and XLA use; beyond ±7.9 it is ±1 in f32.
 #[inline(always)]
 pub(super) fn tanh(value: f32) -> f32 {
-    let x = within(value, -7.905_311, 7.905_311);
+    let x = within(value, -TANH_END, TANH_END);
     let square = x * x;
-    let numerator = horner(
-        [-2.760_768_5e-16, 2.000_188e-13, -8.604_672e-11, 5.122_297_1e-8, 1.485_722_4e-5, 6.372_619e-4, 4.893_525e-3],
-        square,
-    );
-    let denominator = horner([1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525e-3], square);
+    let numerator = horner(TANH_NUMERATOR, square);
+    let denominator = horner(TANH_DENOMINATOR, square);
     x * numerator / denominator
 }
 
 /// The error function: the rational minimax approximation on -4..=4 that Eigen and XLA use; beyond it is ±1 in f32.
 #[inline(always)]
 pub(super) fn erf(value: f32) -> f32 {
-    let x = within(value, -4.0, 4.0);
+    let x = within(value, -ERF_END, ERF_END);
     let square = x * x;
-    let numerator = horner(
-        [-2.726_142_3e-10, 2.770_681_5e-8, -2.101_024e-6, -5.692_506e-5, -7.349_906_4e-4, -2.954_6e-3, -1.609_603_3e-2],
-        square,
-    );
-    let denominator =
-        horner([-1.456_607_15e-5, -2.133_740_5e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2], square);
+    let numerator = horner(ERF_NUMERATOR, square);
+    let denominator = horner(ERF_DENOMINATOR, square);
     x * numerator / denominator
 }
 

@@ -15,6 +15,7 @@
 
 mod activation;
 mod buffer;
+pub mod coefficients;
 mod distance;
 mod math;
 mod matmul;

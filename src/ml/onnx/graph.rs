@@ -152,6 +152,30 @@ impl Graph {
         }
     }
 
+    /// A state, carried along the first axes of `rows` and `others`: what `step` makes of it and of one entry of each, in
+    /// turn. All are f64. The step may use what the graph already has.
+    pub(super) fn scan(
+        &mut self,
+        [start, rows, others]: [&Value; 3],
+        step: impl FnOnce(&mut Graph, [Value; 3]) -> Value,
+    ) -> Value {
+        let outer = std::mem::take(&mut self.proto);
+        let inner = ["scan_state", "scan_row", "scan_other"].map(|hint| Value(self.unused(hint)));
+        let result = step(self, inner.clone());
+        // What a step needs and does not change is the outer graph's, so that it is there once.
+        let GraphProto { node, initializer, .. } = std::mem::replace(&mut self.proto, outer);
+        self.proto.initializer.extend(initializer);
+        let body = GraphProto {
+            node,
+            name: Some(self.unused("scan_step")),
+            initializer: Vec::new(),
+            input: inner.iter().map(|value| untold(&value.0)).collect(),
+            output: vec![untold(&result.0)],
+        };
+        let body = AttributeProto { g: Some(body), ..attribute("body", AttributeKind::Graph) };
+        self.node(STANDARD, "Scan", &[start, rows, others], vec![body, int("num_scan_inputs", 2)])
+    }
+
     /// The whole graph.
     pub(super) fn finish(mut self, name: &str) -> GraphProto {
         self.proto.name = Some(name.to_owned());
@@ -200,6 +224,13 @@ pub(super) fn texts<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> At
 
 fn attribute(name: &str, kind: AttributeKind) -> AttributeProto {
     AttributeProto { name: Some(name.to_owned()), kind: Some(kind as i32), ..AttributeProto::default() }
+}
+
+/// An f64 value of a body, whose shape is told from without.
+fn untold(name: &str) -> ValueInfoProto {
+    let tensor = TensorTypeProto { elem_type: Some(DataType::Double as i32), shape: None };
+    let r#type = Some(TypeProto { tensor_type: Some(tensor) });
+    ValueInfoProto { name: Some(name.to_owned()), r#type, doc_string: None }
 }
 
 /// An input or output whose axes have these lengths; `None` is the number of rows.

@@ -8,11 +8,13 @@
 //!
 //! Operators are those of ONNX 1.12 (opset 17, `ai.onnx.ml` 2), for which onnxruntime has kernels with these element
 //! types since 1.12. Everything but networks is computed in f64, so that only the order in which a runtime sums f32
-//! products is left to differ.
+//! products is left to differ; under an isotonic map, which may make much of a last bit, not even that.
 
 mod activation;
 mod calibration;
 mod columns;
+mod exact;
+mod exact_network;
 mod graph;
 mod metadata;
 mod predictor;
@@ -21,6 +23,7 @@ mod scalar;
 
 use prost::Message;
 
+use super::calibrate::CalibrationMap;
 use super::labels::ClassNames;
 use super::model::Model;
 use graph::{CLASSICAL, Graph, STANDARD, Value};
@@ -81,7 +84,9 @@ pub fn export(model: &Model, provenance: &Provenance) -> Result<Vec<u8>, ExportE
     let columns = columns::declare(&mut graph, &inputs);
     let recipes = model.preprocessor.recipes();
     let features = columns::features(&mut graph, &recipes, &columns, &model.missing_markers);
-    let logits = predictor::logits(&mut graph, &model.predictor, &features);
+    // An isotonic map may have a step between two logits that are neighbours.
+    let to_the_last_bit = matches!(model.calibrator.map, CalibrationMap::Isotonic { .. });
+    let logits = predictor::logits(&mut graph, &model.predictor, &features, to_the_last_bit);
     let probabilities = calibration::probabilities(&mut graph, &model.calibrator, &logits);
     let outputs = answer(&mut graph, &model.classes, model.threshold, &probabilities);
     let file = ModelProto {

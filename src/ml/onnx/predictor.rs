@@ -1,14 +1,16 @@
 //! From features to logits: a logistic regression in f64, networks in f32 as they were trained.
 
 use super::activation::activated;
+use super::exact_network;
 use super::graph::{Graph, STANDARD, Value, int, ints};
 use super::proto::DataType;
 use crate::ml::config::Activation;
 use crate::ml::model::Predictor;
 use crate::ml::nn::{NORM_EPSILON, Network};
 
-/// The logits, `[N, 1]` in f64, of features `[N, width]` in f64.
-pub(super) fn logits(graph: &mut Graph, predictor: &Predictor, features: &Value) -> Value {
+/// The logits, `[N, 1]` in f64, of features `[N, width]` in f64. Those of networks are the model's to the last bit if that is
+/// asked for; else in the runtime's own, quicker way, which gives all but the last bits.
+pub(super) fn logits(graph: &mut Graph, predictor: &Predictor, features: &Value, to_the_last_bit: bool) -> Value {
     match predictor {
         Predictor::Logistic(logistic) => {
             let weight = graph.doubles("logistic.weight", &logistic.weights);
@@ -16,11 +18,18 @@ pub(super) fn logits(graph: &mut Graph, predictor: &Predictor, features: &Value)
             graph.node(STANDARD, "Gemm", &[features, &weight, &intercept], vec![int("transB", 1)])
         }
         Predictor::Mlp(ensemble) => {
-            let inputs = graph.cast(features, DataType::Float);
+            let short = graph.cast(features, DataType::Float);
+            let held = to_the_last_bit.then(|| graph.cast(&short, DataType::Double));
             let mut sum: Option<Value> = None;
             for (index, network) in ensemble.members().enumerate() {
-                let logit = network_logits(graph, &format!("member_{index}"), network, &inputs);
-                let logit = graph.cast(&logit, DataType::Double);
+                let name = format!("member_{index}");
+                let logit = match &held {
+                    Some(held) => exact_network::logits(graph, &name, network, held),
+                    None => {
+                        let logit = network_logits(graph, &name, network, &short);
+                        graph.cast(&logit, DataType::Double)
+                    }
+                };
                 sum = Some(match sum {
                     None => logit,
                     Some(sum) => graph.apply("Add", &[&sum, &logit]),

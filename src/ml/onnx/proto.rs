@@ -85,6 +85,8 @@ pub struct AttributeProto {
     pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    #[prost(message, optional, tag = "6")]
+    pub g: Option<GraphProto>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(bytes = "vec", repeated, tag = "9")]
@@ -99,6 +101,7 @@ pub enum AttributeKind {
     Undefined = 0,
     Float = 1,
     Int = 2,
+    Graph = 5,
     Ints = 7,
     Strings = 8,
 }

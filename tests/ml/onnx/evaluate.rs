@@ -79,7 +79,15 @@ pub(super) fn evaluate(graph: &GraphProto, inputs: HashMap<String, Value>) -> Ha
     }
     for node in &graph.node {
         let inputs: Vec<&Value> = node.input.iter().map(|name| &known[name]).collect();
-        let value = apply(node, &inputs);
+        let value = match (node.op_type(), inputs.as_slice()) {
+            ("Scan", [start, rows, others]) => {
+                // The axis that a step puts in is all that it takes from without.
+                let outer = known.iter().filter(|(name, _)| name.starts_with("column_axis"));
+                let outer = outer.map(|(name, value)| (name.clone(), value.clone())).collect();
+                scan(node, [start.numbers(), rows.numbers(), others.numbers()], &outer)
+            }
+            _ => apply(node, &inputs),
+        };
         assert!(known.insert(node.output[0].clone(), value).is_none(), "{} is computed twice", node.output[0]);
     }
     let outputs = graph.output.iter().map(|output| output.name.clone().unwrap());
@@ -105,6 +113,24 @@ fn constant(tensor: &TensorProto) -> Value {
     };
     assert_eq!(values.len(), rows * columns, "{:?}", tensor.name);
     Value::Numbers(Matrix { rows, columns, kind, values })
+}
+
+/// A state carried along the rows of two matrices.
+fn scan(node: &NodeProto, [start, rows, others]: [&Matrix; 3], outer: &HashMap<String, Value>) -> Value {
+    let body = attribute(node, "body").g.as_ref().unwrap();
+    assert_eq!((attribute(node, "num_scan_inputs").i(), rows.rows), (2, others.rows));
+    let row = |matrix: &Matrix, at: usize| {
+        Value::Numbers(Matrix::of(matrix.kind, 1, matrix.columns, |_, column| matrix.at(at, column)))
+    };
+    let mut state = Value::Numbers(start.clone());
+    for at in 0..rows.rows {
+        let given = [state, row(rows, at), row(others, at)];
+        let names = body.input.iter().map(|input| input.name.clone().unwrap());
+        let mut known = outer.clone();
+        known.extend(names.zip(given));
+        state = evaluate(body, known).remove(body.output[0].name()).unwrap();
+    }
+    state
 }
 
 fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
@@ -140,6 +166,14 @@ fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
             Matrix::of(x.kind, x.rows, 1, mean)
         }
         ("Squeeze", [x, _]) => (*x).clone(),
+        // One row becomes one column.
+        ("Unsqueeze", [x, _]) => Matrix::of(x.kind, x.columns, 1, |row, _| x.at(0, row)),
+        ("Transpose", [x]) => Matrix::of(x.kind, x.columns, x.rows, |row, column| x.at(column, row)),
+        ("Pad", [x, pads]) => {
+            let at = |row, column| if column < x.columns { x.at(row, column) } else { 0.0 };
+            Matrix::of(x.kind, x.rows, x.columns + pads.at(0, 3) as usize, at)
+        }
+        ("Pow", [x, y]) => x.with(y, x.kind, f64::powf),
         ("Add", [x, y]) => x.with(y, x.kind, |x, y| x + y),
         ("Sub", [x, y]) => x.with(y, x.kind, |x, y| x - y),
         ("Mul", [x, y]) => x.with(y, x.kind, |x, y| x * y),
@@ -148,6 +182,8 @@ fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
         ("Min", [x, y]) => x.with(y, x.kind, f64::min),
         ("PRelu", [x, slope]) => x.with(slope, x.kind, |x, slope| if x < 0.0 { slope * x } else { x }),
         ("Equal", [x, y]) => x.with(y, DataType::Bool, |x, y| flag(x == y)),
+        ("LessOrEqual", [x, y]) => x.with(y, DataType::Bool, |x, y| flag(x <= y)),
+        ("Greater", [x, y]) => x.with(y, DataType::Bool, |x, y| flag(x > y)),
         ("Less", [x, y]) => x.with(y, DataType::Bool, |x, y| flag(x < y)),
         ("GreaterOrEqual", [x, y]) => x.with(y, DataType::Bool, |x, y| flag(x >= y)),
         ("IsNaN", [x]) => cast(&x.map(|x| flag(x.is_nan())), DataType::Bool as i32),

@@ -128,23 +128,70 @@ fn columns_of_every_kind_become_the_same_features() {
     }
 }
 
+const ACTIVATIONS: [Activation; 10] = [
+    Activation::Relu,
+    Activation::LeakyRelu,
+    Activation::Prelu,
+    Activation::Elu,
+    Activation::Selu,
+    Activation::Gelu,
+    Activation::Silu,
+    Activation::Mish,
+    Activation::Tanh,
+    Activation::Sigmoid,
+];
+
+/// Each row's logit is a knot, and between any two lies a step, so that the last bit of a logit shows.
+#[test]
+fn under_an_isotonic_map_every_network_is_exact_to_the_last_bit() {
+    let data = read_csv(BREAST_CANCER);
+    let mut model = trained(&data, json!({}));
+    let features = model.preprocessor.transform(&data.table).unwrap();
+    for activation in ACTIVATIONS {
+        for (normalization, hidden_layers) in [
+            (Normalization::None, vec![20, 20]),
+            (Normalization::Batch, vec![7]),
+            (Normalization::Layer, vec![33, 5, 5]),
+        ] {
+            let inputs = features.ncols();
+            let shape = NetworkShape { inputs, hidden_layers, activation, normalization, residual: true };
+            model.predictor = Predictor::Mlp(Ensemble::new(network(&shape, 5), vec![network(&shape, 6)]));
+            let mut positions = model.predictor.logits(&features);
+            positions.sort_unstable_by(f64::total_cmp);
+            positions.dedup();
+            assert!(positions.len() > 100, "{shape:?}: rows are told apart");
+            // The steps lie within an ulp of f32 of the logits.
+            let near: Vec<f64> = positions.iter().flat_map(|&knot| [knot, knot + knot.abs() * 1e-8 + 1e-12]).collect();
+            let rising: Vec<f64> = near
+                .iter()
+                .scan(f64::MIN, |last, &knot| Some((*last).max(knot)).inspect(|knot| *last = *knot))
+                .collect();
+            let mut knots = rising;
+            knots.dedup();
+            let shares = (0..knots.len()).map(|knot| knot as f64 / knots.len() as f64).collect();
+            let map = CalibrationMap::Isotonic { knots: Knots::from_parts(knots, shares) };
+            model.calibrator = Calibrator { map, ..Calibrator::of(Correction::None) };
+            assert!(model.calibrator.is_valid());
+            assert_equal(&model, &data.table, 1e-9, &format!("{shape:?}"));
+        }
+    }
+    let linear = NetworkShape {
+        inputs: features.ncols(),
+        hidden_layers: vec![],
+        activation: Activation::Tanh,
+        normalization: Normalization::None,
+        residual: false,
+    };
+    model.predictor = Predictor::Mlp(Ensemble::new(network(&linear, 4), vec![]));
+    assert_equal(&model, &data.table, 1e-9, "no hidden layers");
+}
+
 #[test]
 fn every_network_gives_its_logits() {
     let data = read_csv(GERMAN_CREDIT);
     let mut model = trained(&data, json!({}));
     let width = model.preprocessor.width();
-    for activation in [
-        Activation::Relu,
-        Activation::LeakyRelu,
-        Activation::Prelu,
-        Activation::Elu,
-        Activation::Selu,
-        Activation::Gelu,
-        Activation::Silu,
-        Activation::Mish,
-        Activation::Tanh,
-        Activation::Sigmoid,
-    ] {
+    for activation in ACTIVATIONS {
         for normalization in [Normalization::None, Normalization::Batch, Normalization::Layer] {
             let shape = NetworkShape {
                 inputs: width,
