@@ -1,5 +1,5 @@
-//! A network to the last bit, for calibrations that would show the last bit: an isotonic map may have steps between
-//! logits that are neighbours in f32.
+//! A network to the last bit, for calibrations that would magnify a difference: an isotonic map may have steps between
+//! logits that are neighbours in f32, others may be steep.
 //!
 //! Each number of a layer is one chain of fused multiply-adds over the inputs, from the bias on, as in
 //! [`crate::ml::kernel`]: a `Scan` over the inputs, for all rows and units at once. That takes some ten times as long as
@@ -87,8 +87,13 @@ impl Parts<'_> {
         let width = weights.len().next_multiple_of(LANES);
         let missing = width - weights.len();
         weights.resize(width, 0.0);
-        let pads = graph.integers("pads", &[0, 0, 0, missing as i64]);
-        let inputs = if missing > 0 { graph.apply("Pad", &[inputs, &pads]) } else { inputs.clone() };
+        let inputs = match missing {
+            0 => inputs.clone(),
+            missing => {
+                let pads = graph.integers("pads", &[0, 0, 0, missing as i64]);
+                graph.apply("Pad", &[inputs, &pads])
+            }
+        };
         let mut lanes: Option<Value> = None;
         for (block, weights) in weights.chunks(LANES).enumerate() {
             let part = columns(graph, &inputs, block * LANES..(block + 1) * LANES);

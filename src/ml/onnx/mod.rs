@@ -8,7 +8,7 @@
 //!
 //! Operators are those of ONNX 1.12 (opset 17, `ai.onnx.ml` 2), for which onnxruntime has kernels with these element
 //! types since 1.12. Everything but networks is computed in f64, so that only the order in which a runtime sums f32
-//! products is left to differ; under an isotonic map, which may make much of a last bit, not even that.
+//! products is left to differ; under a calibration that would make much of a last bit, not even that.
 
 mod activation;
 mod calibration;
@@ -23,7 +23,7 @@ mod scalar;
 
 use prost::Message;
 
-use super::calibrate::CalibrationMap;
+use super::calibrate::{CalibrationMap, Calibrator, Correction, LossInverse};
 use super::labels::ClassNames;
 use super::model::Model;
 use graph::{CLASSICAL, Graph, STANDARD, Value};
@@ -84,8 +84,7 @@ pub fn export(model: &Model, provenance: &Provenance) -> Result<Vec<u8>, ExportE
     let columns = columns::declare(&mut graph, &inputs);
     let recipes = model.preprocessor.recipes();
     let features = columns::features(&mut graph, &recipes, &columns, &model.missing_markers);
-    // An isotonic map may have a step between two logits that are neighbours.
-    let to_the_last_bit = matches!(model.calibrator.map, CalibrationMap::Isotonic { .. });
+    let to_the_last_bit = magnifies(&model.calibrator);
     let logits = predictor::logits(&mut graph, &model.predictor, &features, to_the_last_bit);
     let probabilities = calibration::probabilities(&mut graph, &model.calibrator, &logits);
     let outputs = answer(&mut graph, &model.classes, model.threshold, &probabilities);
@@ -102,6 +101,25 @@ pub fn export(model: &Model, provenance: &Provenance) -> Result<Vec<u8>, ExportE
     };
     let found = file.encoded_len();
     if found > MAX_ONNX_BYTES { Err(ExportError::TooLarge { found }) } else { Ok(file.encode_to_vec()) }
+}
+
+/// Whether a small difference of logits may become a larger one of log-odds, or of probabilities in a step.
+fn magnifies(calibrator: &Calibrator) -> bool {
+    let undoing = match calibrator.base {
+        Correction::None => false,
+        Correction::Prior { inverse, .. } => match inverse {
+            LossInverse::Identity | LossInverse::Shift { .. } => false,
+            LossInverse::Smoothing { .. } | LossInverse::Focal { .. } => true,
+        },
+    };
+    let bending = match calibrator.map {
+        CalibrationMap::Identity => false,
+        CalibrationMap::Platt { slope, .. } => slope > 1.0,
+        CalibrationMap::Temperature { temperature } => temperature < 1.0,
+        CalibrationMap::Beta { a, b, .. } => a.max(b) > 1.0,
+        CalibrationMap::Isotonic { .. } => true,
+    };
+    undoing || bending
 }
 
 fn operators(domain: &str, version: i64) -> OperatorSetIdProto {
