@@ -30,10 +30,14 @@ impl Neighbours<'_> {
             return Ok(Vec::new());
         }
         let width = k.min(self.rows());
+        if width == 0 {
+            // No search visits a query that asks for nothing.
+            return Ok((0..rows.len().min(count)).map(|place| (0.0, place)).collect());
+        }
         let matrix = self.matrix();
         let nearest = Ask { reach: Reach::Nearest, width, ceilings: None, any: false, home_only: false };
         let mut places: Vec<usize> = (0..rows.len()).collect();
-        if count < rows.len() && width > 0 {
+        if count < rows.len() {
             let mut sums = vec![f64::INFINITY; rows.len()];
             let at_home = Ask { home_only: true, ..nearest };
             let all = Queries::Places(matrix, rows);

@@ -52,6 +52,9 @@ fn an_index_without_rows_or_columns_has_answers() {
     let none = Array2::<f64>::zeros((0, 3));
     let found = Neighbours::new(none.view()).of_points(array![[1.0, 2.0, 3.0]].view(), 2, Reach::Nearest, &mut go);
     assert_eq!(found.unwrap().of(0), []);
+    let points = array![[1.0], [2.0], [3.0]];
+    let sums = Neighbours::among(points.view(), &[]).least_sums(&[2, 0, 1], 2, 2, &mut go).unwrap();
+    assert_eq!(sums, [(0.0, 0), (0.0, 1)]);
     let bare = Array2::<f64>::zeros((1_000, 0));
     let rows: Vec<usize> = (0..1_000).collect();
     let found = Neighbours::new(bare.view()).of_rows(&rows, 1, &mut go).unwrap();
@@ -222,7 +225,7 @@ proptest! {
         let index = Neighbours::among(features.view(), &members);
         let found = index.of_places(&asked, k, Reach::Nearest, &mut go).unwrap();
         let mut sums: Vec<(f64, usize)> = (0..asked.len())
-            .map(|query| (found.of(query).iter().map(|near| near.squared_distance.sqrt()).sum(), query))
+            .map(|query| (found.of(query).iter().fold(0.0, |sum, near| sum + near.squared_distance.sqrt()), query))
             .collect();
         sums.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         sums.truncate(count);
