@@ -2,7 +2,7 @@
 //! the time, and all chance comes in as a [`seed::Seed`].
 //!
 //! The order of the modules is the order of dependence:
-//! - [`seed`], [`json`], [`json_patch`], [`table`], [`labels`], [`logit`]: what comes in.
+//! - [`seed`], [`json`], [`json_patch`], [`picture`], [`table`], [`labels`], [`logit`]: what comes in.
 //! - [`config`]: a checked job configuration; the only place that knows a default.
 //! - [`sets`], [`split`]: rows that may be learnt from ([`sets::TrainSet`]) and rows that may only be scored
 //!   ([`sets::EvalSet`]).
@@ -35,6 +35,7 @@ pub mod neighbours;
 pub mod nn;
 pub mod observe;
 pub mod onnx;
+pub mod picture;
 pub mod pipeline;
 pub mod preprocess;
 pub mod resample;

@@ -8,6 +8,7 @@ use std::ops::Range;
 use ndarray::Array2;
 
 use super::labels::ClassCounts;
+use super::picture::PictureSet;
 
 /// Where a training row came from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,6 +73,8 @@ pub struct TrainSet {
     /// How much each row counts in the loss; `None`: all the same. A set that is resampled has none.
     pub weights: Option<Vec<f32>>,
     pub kinds: FeatureKinds,
+    /// One per row, where a network reads pictures; there are no features then.
+    pub pictures: Option<PictureSet>,
 }
 
 impl TrainSet {
@@ -79,7 +82,7 @@ impl TrainSet {
     pub fn new(features: Array2<f64>, labels: Vec<bool>) -> Self {
         debug_assert_eq!(features.nrows(), labels.len());
         let origins = (0..labels.len()).map(Origin::Row).collect();
-        Self { features, labels, origins, weights: None, kinds: FeatureKinds::default() }
+        Self { features, labels, origins, weights: None, kinds: FeatureKinds::default(), pictures: None }
     }
 
     pub fn rows(&self) -> usize {
@@ -98,7 +101,26 @@ impl TrainSet {
             origins: rows.iter().map(|&row| self.origins[row]).collect(),
             weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect()),
             kinds: self.kinds.clone(),
+            pictures: self.pictures.as_ref().map(|pictures| pictures.select(rows)),
         }
+    }
+
+    /// What a model reads of the rows.
+    pub fn examples(&self) -> Examples<'_> {
+        Examples { features: &self.features, pictures: self.pictures.as_ref() }
+    }
+}
+
+/// What a model reads of some rows: features, or pictures beside a matrix without columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Examples<'a> {
+    pub features: &'a Array2<f64>,
+    pub pictures: Option<&'a PictureSet>,
+}
+
+impl<'a> From<&'a Array2<f64>> for Examples<'a> {
+    fn from(features: &'a Array2<f64>) -> Self {
+        Self { features, pictures: None }
     }
 }
 
@@ -107,12 +129,29 @@ impl TrainSet {
 pub struct EvalSet {
     features: Array2<f64>,
     labels: Vec<bool>,
+    pictures: Option<PictureSet>,
 }
 
 impl EvalSet {
     pub fn new(features: Array2<f64>, labels: Vec<bool>) -> Self {
         debug_assert_eq!(features.nrows(), labels.len());
-        Self { features, labels }
+        Self { features, labels, pictures: None }
+    }
+
+    /// The same rows with a picture for each.
+    pub fn with_pictures(self, pictures: Option<PictureSet>) -> Self {
+        debug_assert!(pictures.as_ref().is_none_or(|pictures| pictures.len() == self.labels.len()));
+        Self { pictures, ..self }
+    }
+
+    /// One per row, where a network reads pictures; there are no features then.
+    pub fn pictures(&self) -> Option<&PictureSet> {
+        self.pictures.as_ref()
+    }
+
+    /// What a model reads of the rows.
+    pub fn examples(&self) -> Examples<'_> {
+        Examples { features: &self.features, pictures: self.pictures.as_ref() }
     }
 
     pub fn features(&self) -> &Array2<f64> {

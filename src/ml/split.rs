@@ -158,6 +158,7 @@ fn complete<'a>(column: Option<&'a Values>, labels: &[bool]) -> Result<&'a Value
         Values::Numeric(values) => values.iter().filter(|value| value.is_nan()).count(),
         Values::Categorical { codes, .. } => codes.iter().filter(|&&code| code == MISSING).count(),
         Values::Boolean(values) => values.iter().filter(|value| value.is_none()).count(),
+        Values::Pictures(_) => 0,
     };
     if missing > 0 { Err(SplitError::MissingValues { missing, rows: labels.len() }) } else { Ok(column) }
 }
@@ -173,6 +174,7 @@ fn ranks(column: &Values) -> (Vec<usize>, usize) {
             rank_by(codes.len(), |a, b| level(a).cmp(&level(b)))
         }
         Values::Boolean(values) => rank_by(values.len(), |a, b| values[a].cmp(&values[b])),
+        Values::Pictures(pictures) => rank_by(pictures.len(), |a, b| pictures.get(a).cmp(pictures.get(b))),
     }
 }
 

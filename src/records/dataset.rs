@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::ids::DatasetId;
 use crate::clock::Timestamp;
-use crate::ml::config::{DatasetFacts, FeatureFacts};
-use crate::ml::table::{ColumnSummary, TableFormat};
+use crate::ml::config::{DatasetFacts, FeatureFacts, PictureFacts};
+use crate::ml::picture::PictureShape;
+use crate::ml::table::{ColumnSummary, ImageSummary, TableFormat};
 
 /// One uploaded dataset. Never changes after it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,8 +48,15 @@ impl DatasetRecord {
             columns: self.columns.iter().map(feature_facts).collect(),
             origin_columns: self.origin_columns.clone(),
             class_counts: self.class_counts.iter().map(|(label, &count)| (label.clone(), count as usize)).collect(),
+            pictures: self.columns.iter().find_map(|column| picture_facts(column.image.as_ref()?)),
         }
     }
+}
+
+fn picture_facts(summary: &ImageSummary) -> Option<PictureFacts> {
+    let size = summary.sizes.first()?;
+    let channels = if summary.color == 0 { 1 } else { 3 };
+    Some(PictureFacts { usual: PictureShape { height: size.height as usize, width: size.width as usize, channels } })
 }
 
 fn feature_facts(column: &ColumnSummary) -> FeatureFacts {
@@ -81,6 +89,7 @@ mod tests {
             distinct_exact: true,
             numeric: None,
             top: top.map(|(value, count)| TopCategory { value: value.to_owned(), count }).to_vec(),
+            image: None,
         }
     }
 

@@ -36,6 +36,7 @@ fn facts(rows: usize) -> DatasetFacts {
         positive_label: "1".to_owned(),
         columns: ["x", "z", "y"].map(column).to_vec(),
         origin_columns: Vec::new(),
+        pictures: None,
         class_counts: counts.clone(),
     }
 }

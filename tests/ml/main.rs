@@ -11,6 +11,7 @@ mod cross_validation;
 mod diagnosis;
 mod explain;
 mod gradients;
+mod images;
 mod logistic;
 mod logistic_large;
 mod metrics;

@@ -26,6 +26,7 @@ fn config() -> Preprocess {
             min_frequency: 1,
             max_categories: 100,
         },
+        image: None,
     }
 }
 

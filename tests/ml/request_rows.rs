@@ -39,6 +39,7 @@ pub(crate) fn told(rows: &InputRows) -> Vec<Vec<String>> {
         Values::Categorical { codes, .. } if codes[row] == MISSING => "missing".to_owned(),
         Values::Categorical { codes, levels } => levels[codes[row] as usize].clone(),
         Values::Boolean(flags) => format!("{:?}", flags[row]),
+        Values::Pictures(pictures) => format!("{:?}", pictures.get(row)),
     };
     let mut told = vec![rows.ignored_columns.clone()];
     told.extend((0..rows.rows).map(|row| rows.columns.iter().map(|values| cell(values, row)).collect()));

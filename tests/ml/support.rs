@@ -49,6 +49,7 @@ pub(crate) fn read_csv(bytes: &'static [u8]) -> Data {
         positive_label,
         columns: columns.collect(),
         origin_columns: Vec::new(),
+        pictures: None,
         class_counts,
     };
     Data { table, facts }
@@ -114,6 +115,7 @@ impl Truth {
             columns: columns.iter().map(fact).collect(),
             class_counts: BTreeMap::from([("0".to_owned(), rows - positives), ("1".to_owned(), positives)]),
             origin_columns: Vec::new(),
+            pictures: None,
         };
         Data { table: Table::new(columns).unwrap(), facts }
     }

@@ -65,7 +65,8 @@ fn cell(values: &Values, row: usize) -> Value {
     match values {
         Values::Numeric(numbers) => numbers.get(row).map_or(Value::Null, |number| json_number(*number)),
         Values::Boolean(flags) => flags.get(row).copied().flatten().map_or(Value::Null, Value::Bool),
-        Values::Categorical { .. } => values.text(row).map_or(Value::Null, Value::String),
+        // Pixels are not shown.
+        Values::Categorical { .. } | Values::Pictures(_) => values.text(row).map_or(Value::Null, Value::String),
     }
 }
 

@@ -35,7 +35,16 @@ pub(super) fn sample_dataset() -> DatasetRecord {
 fn column(name: &str, column_type: ColumnType, distinct: u64, top: &[(&str, u64)]) -> ColumnSummary {
     let missing = if top.is_empty() { 0 } else { 1_000 - top.iter().map(|(_, count)| count).sum::<u64>() };
     let top = top.iter().map(|(value, count)| TopCategory { value: (*value).to_owned(), count: *count }).collect();
-    ColumnSummary { name: name.to_owned(), column_type, missing, distinct, distinct_exact: true, numeric: None, top }
+    ColumnSummary {
+        name: name.to_owned(),
+        column_type,
+        missing,
+        distinct,
+        distinct_exact: true,
+        numeric: None,
+        top,
+        image: None,
+    }
 }
 
 /// A job that is training in its first attempt.

@@ -85,7 +85,7 @@ fn describe(name: String, versions: Vec<String>, served: &Served) -> ModelMetada
     };
     let input = |column_type: ColumnType| match column_type {
         ColumnType::Numeric => Datatype::Fp64,
-        ColumnType::Categorical => Datatype::Bytes,
+        ColumnType::Categorical | ColumnType::Image => Datatype::Bytes,
         ColumnType::Boolean => Datatype::Bool,
     };
     ModelMetadata {

@@ -150,6 +150,9 @@ fn stacked(upper: &Table, lower: &Table) -> Result<Table, TrainError> {
             (Values::Categorical { codes: one, levels }, Values::Categorical { codes: two, .. }) => {
                 Values::Categorical { codes: [one.as_slice(), two].concat(), levels: levels.clone() }
             }
+            (Values::Pictures(one), Values::Pictures(two)) => {
+                Values::Pictures(one.joined(two).unwrap_or_else(|| one.clone()))
+            }
             // Both were selected from one table.
             (one, _) => one.clone(),
         };

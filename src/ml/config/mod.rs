@@ -15,7 +15,7 @@ mod resample_table;
 mod resampling;
 mod strategy;
 
-pub use check::{DatasetFacts, FeatureFacts, check_resample_steps, check_threshold_rule, label_text};
+pub use check::{DatasetFacts, FeatureFacts, PictureFacts, check_resample_steps, check_threshold_rule, label_text};
 pub use compare::{Candidate, CompareConfig, Folds};
 pub use deciding::*;
 pub use learning::*;
@@ -29,6 +29,7 @@ pub use strategy::{NamedStrategy, SamplingStrategy, UnknownClass};
 use serde::{Deserialize, Serialize};
 
 use super::labels::ClassCounts;
+use super::picture::{PictureShape, PictureSpec, Resize};
 
 /// Everything that defines a training run besides its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +132,56 @@ impl Split {
 pub struct Preprocess {
     pub numeric: NumericPreprocess,
     pub categorical: CategoricalPreprocess,
+    /// Of datasets of pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImagePreprocess>,
+}
+
+/// From pictures of any size to pixels of one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImagePreprocess {
+    /// Height and width.
+    pub size: [usize; 2],
+    pub resize: Resize,
+    pub color: PictureColor,
+    pub normalize: PictureNormalize,
+    /// Whether each pixel value is a feature of its own beside the other columns, as linear models have it; networks read
+    /// the picture, and nothing but the picture.
+    pub flatten: bool,
+}
+
+impl ImagePreprocess {
+    /// What every picture is turned into.
+    pub fn spec(&self) -> PictureSpec {
+        let [height, width] = self.size;
+        PictureSpec { shape: PictureShape { height, width, channels: self.color.channels() }, resize: self.resize }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureColor {
+    Grey,
+    Rgb,
+}
+
+impl PictureColor {
+    /// Values per pixel.
+    pub fn channels(self) -> usize {
+        match self {
+            PictureColor::Grey => 1,
+            PictureColor::Rgb => 3,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureNormalize {
+    /// Subtract the mean and divide by the standard deviation of the channel, over all pixels of the training rows.
+    Standard,
+    /// From 0 to 1.
+    Unit,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -244,6 +295,14 @@ impl ModelConfig {
         match self {
             ModelConfig::Logistic { .. } => "logistic",
             ModelConfig::Mlp(_) => "mlp",
+        }
+    }
+
+    /// Whether it reads pictures as such, and nothing else of their rows; other models read their pixels as features.
+    pub fn reads_pictures(&self) -> bool {
+        match self {
+            ModelConfig::Logistic { .. } => false,
+            ModelConfig::Mlp(_) => true,
         }
     }
 }

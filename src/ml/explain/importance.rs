@@ -78,6 +78,9 @@ pub fn importance(
     step: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
 ) -> Result<Importance, Stop> {
     let columns = input.inputs();
+    if columns.is_empty() {
+        return Ok(Importance::none(input.confidence, "a network reads pictures, and no other column".to_owned()));
+    }
     let plan = match Plan::of(input, columns.len()) {
         Ok(plan) => plan,
         Err(reason) => return Ok(Importance::none(input.confidence, reason)),

@@ -54,8 +54,11 @@ pub struct Explanation {
 }
 
 impl ExplainInput<'_> {
+    /// Of columns with features. A picture has none where a network reads it.
     fn inputs(&self) -> Vec<InputRange> {
-        self.preprocessor.input_ranges()
+        let mut ranges = self.preprocessor.input_ranges();
+        ranges.retain(|range| !range.columns.is_empty());
+        ranges
     }
 
     fn probabilities(&self, features: &Array2<f64>) -> Vec<f64> {

@@ -110,6 +110,9 @@ fn most_important(mut columns: Vec<InputRange>, importance: &Importance) -> Vec<
 fn dependence(input: &ExplainInput<'_>, features: &Array2<f64>, column: &InputRange) -> Option<Dependence> {
     let raw = &input.table.column(&column.name)?.values;
     let (grid, values) = grid(raw);
+    if grid.is_empty() {
+        return None;
+    }
     let replaced = preprocessed(input, column, values)?;
     let mut changed = features.clone();
     let point = |(index, value): (usize, GridValue)| {
@@ -155,6 +158,7 @@ fn grid(raw: &Values) -> (Vec<GridValue>, Values) {
             let shown = found.iter().map(|value| value.map_or(GridValue::Missing(()), GridValue::Flag)).collect();
             (shown, Values::Boolean(found))
         }
+        Values::Pictures(pictures) => (Vec::new(), Values::Pictures(pictures.select(&[]))),
         Values::Categorical { codes, levels } => {
             let codes = most_frequent(codes);
             let text = |code: &u32| levels.get(*code as usize).cloned().map_or(GridValue::Missing(()), GridValue::Text);

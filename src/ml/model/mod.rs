@@ -13,6 +13,7 @@ use super::labels::ClassNames;
 use super::logistic::FittedLogistic;
 use super::nn::Ensemble;
 use super::preprocess::{FittedPreprocessor, InputColumn, PreprocessError};
+use super::sets::Examples;
 use super::table::{Table, Values};
 
 pub use artifact::{ArtifactError, MAX_ARTIFACT_BYTES, MAX_CARD_BYTES, MAX_HEADER_BYTES, card_of};
@@ -51,16 +52,18 @@ pub enum PredictorKind {
 
 impl Predictor {
     /// One logit per row. A row's logit does not depend on the rows beside it.
-    pub fn logits(&self, features: &Array2<f64>) -> Vec<f64> {
-        match self {
-            Predictor::Logistic(logistic) => logistic.logits(features),
-            Predictor::Mlp(ensemble) => ensemble.logits(features),
+    pub fn logits<'a>(&self, examples: impl Into<Examples<'a>>) -> Vec<f64> {
+        let Examples { features, pictures } = examples.into();
+        match (self, pictures) {
+            (Predictor::Logistic(logistic), _) => logistic.logits(features),
+            (Predictor::Mlp(ensemble), None) => ensemble.logits(features),
+            (Predictor::Mlp(ensemble), Some(pictures)) => ensemble.picture_logits(pictures),
         }
     }
 
     /// One calibrated probability of the positive class per row.
-    pub fn probabilities(&self, features: &Array2<f64>, calibrator: &Calibrator) -> Vec<f64> {
-        self.logits(features).into_iter().map(|logit| calibrator.probability(logit)).collect()
+    pub fn probabilities<'a>(&self, examples: impl Into<Examples<'a>>, calibrator: &Calibrator) -> Vec<f64> {
+        self.logits(examples).into_iter().map(|logit| calibrator.probability(logit)).collect()
     }
 
     /// Multiplications and additions for the logit of one row.
@@ -119,9 +122,13 @@ impl Model {
         calibrator: &Calibrator,
     ) -> Result<Vec<f64>, PreprocessError> {
         let prepared = self.preprocessor.prepare(inputs)?;
-        let mut logits = match &self.predictor {
-            Predictor::Mlp(ensemble) => ensemble.logits_by(rows, |some, out, stride| prepared.write(some, out, stride)),
-            Predictor::Logistic(logistic) => {
+        let pictures = prepared.pictures();
+        let mut logits = match (&self.predictor, &pictures) {
+            (Predictor::Mlp(ensemble), Some(pictures)) => ensemble.picture_logits(pictures),
+            (Predictor::Mlp(ensemble), None) => {
+                ensemble.logits_by(rows, |some, out, stride| prepared.write(some, out, stride))
+            }
+            (Predictor::Logistic(logistic), _) => {
                 let (mut logits, width) = (Vec::with_capacity(rows), self.preprocessor.width());
                 for start in (0..rows).step_by(BLOCK_ROWS) {
                     let count = BLOCK_ROWS.min(rows - start);
@@ -143,9 +150,10 @@ impl Model {
     /// # Errors
     /// If a column is missing or has another type.
     pub fn natural_log_odds(&self, table: &Table) -> Result<Vec<f64>, PreprocessError> {
-        let features = self.preprocessor.transform(table)?;
+        let (features, pictures) = (self.preprocessor.transform(table)?, self.preprocessor.pictures(table)?);
         let natural = |logit| self.calibrator.base.natural(logit);
-        Ok(self.predictor.logits(&features).into_iter().map(natural).collect())
+        let examples = Examples { features: &features, pictures: pictures.as_ref() };
+        Ok(self.predictor.logits(examples).into_iter().map(natural).collect())
     }
 
     /// About how much memory the loaded model holds.

@@ -11,6 +11,7 @@ use super::network::Network;
 use super::trainer::{MlpTask, NetworkError, TrainedNetwork};
 use crate::ml::config::Regularization;
 use crate::ml::observe::{StoppedBy, TrainObserver};
+use crate::ml::picture::PictureSet;
 
 /// At least one network.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +54,15 @@ impl Ensemble {
         let count = self.len() as f64;
         logits.iter_mut().for_each(|sum| *sum /= count);
         logits
+    }
+
+    /// One logit per row of pictures.
+    pub fn picture_logits(&self, pictures: &PictureSet) -> Vec<f64> {
+        self.logits_by(pictures.len(), |rows, out, stride| {
+            for (row, out) in rows.zip(out.chunks_mut(stride.max(1))) {
+                pictures.normalized(row, out);
+            }
+        })
     }
 
     /// [`Ensemble::logits`] of `rows` rows whose features `fill` writes, some rows at a time, each row so much after the

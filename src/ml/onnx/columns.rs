@@ -21,7 +21,7 @@ pub(super) fn declare(graph: &mut Graph, inputs: &[InputColumn]) -> Vec<Value> {
         .map(|input| {
             let element = match input.column_type {
                 ColumnType::Numeric | ColumnType::Boolean => DataType::Double,
-                ColumnType::Categorical => DataType::String,
+                ColumnType::Categorical | ColumnType::Image => DataType::String,
             };
             let unseen = input.unseen_policy.as_deref().unwrap_or_default();
             let doc = format!("{} {} {unseen}", meaning(input.column_type), input.missing_policy);
@@ -34,6 +34,7 @@ fn meaning(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Numeric => "A number; NaN is missing.",
         ColumnType::Boolean => "0 is false, any other number is true; NaN is missing.",
+        ColumnType::Image => "A picture.",
         ColumnType::Categorical => {
             "A category, without white space around it; the empty text and the missing markers are missing."
         }
@@ -103,6 +104,8 @@ impl<'a> Parts<'a> {
                 Recipe::Numeric { fill, scaling, indicator, .. } => {
                     parts.numbers.push((column, fill, scaling, indicator));
                 }
+                // Refused before.
+                Recipe::Image { .. } => {}
                 Recipe::Boolean { fill, value, indicator, .. } => parts.flags.push((column, fill, value, indicator)),
                 Recipe::Categorical { categories: own, other, missing, width, .. } => {
                     parts.categories.push((column, Categories { own, other, missing, width }));
@@ -240,6 +243,7 @@ fn picks(recipes: &[Recipe<'_>], [numbers, flags]: &[Places; 2], categories: usi
                 pick(numbers.indicators, number, indicator);
                 number += 1;
             }
+            Recipe::Image { .. } => {}
             Recipe::Boolean { value, indicator, .. } => {
                 pick(flags.values, flag, value);
                 pick(flags.indicators, flag, indicator);

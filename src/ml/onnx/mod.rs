@@ -26,6 +26,7 @@ use prost::Message;
 use super::calibrate::{CalibrationMap, Calibrator, Correction, LossInverse};
 use super::labels::ClassNames;
 use super::model::Model;
+use super::table::ColumnType;
 use graph::{CLASSICAL, Graph, STANDARD, Value};
 use proto::{DataType, ModelProto, OperatorSetIdProto};
 
@@ -61,6 +62,8 @@ pub enum ExportError {
     NamelessColumn { index: usize },
     #[error("the column {column:?} has a NUL character in its name, which ends a name in most programs")]
     NulInName { column: String },
+    #[error("the column {column:?} holds pictures, which are not written as ONNX")]
+    Pictures { column: String },
     #[error("the ONNX file would have {found} bytes; at most {MAX_ONNX_BYTES} can be read")]
     TooLarge { found: usize },
 }
@@ -73,6 +76,9 @@ pub enum ExportError {
 pub fn export(model: &Model, provenance: &Provenance) -> Result<Vec<u8>, ExportError> {
     let inputs = model.inputs();
     for (index, input) in inputs.iter().enumerate() {
+        if input.column_type == ColumnType::Image {
+            return Err(ExportError::Pictures { column: input.name.clone() });
+        }
         if input.name.is_empty() {
             return Err(ExportError::NamelessColumn { index });
         }

@@ -103,7 +103,12 @@ fn features(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
             && config.sample_weight.as_deref() != Some(name)
             && !config.exclude.iter().any(|e| e == name)
     };
+    let pixels = config.preprocess.image.as_ref().map_or(0, |image| match image.flatten {
+        true => image.spec().shape.values() as u64,
+        false => 0,
+    });
     let width = |column_type: ColumnType, distinct: usize| match column_type {
+        ColumnType::Image => pixels,
         ColumnType::Numeric | ColumnType::Boolean => 2,
         // One column a category, one for the rare ones, one for missing values.
         ColumnType::Categorical => distinct.min(config.preprocess.categorical.max_categories) as u64 + 2,

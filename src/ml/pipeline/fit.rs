@@ -62,7 +62,7 @@ impl Learnt {
     /// The log-odds of rows, before any map.
     pub(super) fn log_odds(&self, config: &TrainConfig, rows: &EvalSet) -> Vec<f64> {
         let base = self.base(config);
-        self.fitted.predictor.logits(rows.features()).into_iter().map(|logit| base.natural(logit)).collect()
+        self.fitted.predictor.logits(rows.examples()).into_iter().map(|logit| base.natural(logit)).collect()
     }
 }
 

@@ -144,8 +144,8 @@ impl Learner<'_> {
         validation: &EvalSet,
     ) -> EpochLog {
         let Regularization { l1, l2 } = self.penalty;
-        let train_logits = predictor.logits(&train.features);
-        let logits = predictor.logits(validation.features());
+        let train_logits = predictor.logits(train.examples());
+        let logits = predictor.logits(validation.examples());
         let natural: Vec<f64> = logits.iter().map(|&logit| correction.natural(logit)).collect();
         let labels = validation.labels();
         let called = |only_positive: bool| {

@@ -249,7 +249,7 @@ fn run(
     let test = test.into_eval_set(&preprocessor)?;
     // At the prevalence of the data, which the test rows have.
     let natural = Calibrator { deployment_prevalence: None, ..calibrator.clone() };
-    let test_probabilities = fitted.predictor.probabilities(test.features(), &natural);
+    let test_probabilities = fitted.predictor.probabilities(test.examples(), &natural);
     let cross_validation = match (&cross, &fold_runs) {
         (Some(cross), Some(runs)) => {
             Some(cross.report(runs, &mut |fraction| observer.step(REPORT_SHARE * fraction / 2.0)))

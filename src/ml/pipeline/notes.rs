@@ -50,7 +50,7 @@ pub(super) struct Tested<'a> {
 
 impl Tested<'_> {
     fn scores(&self, set: &EvalSet) -> Scores {
-        let logits = self.predictor.logits(set.features());
+        let logits = self.predictor.logits(set.examples());
         let probabilities = self.calibrator.probabilities(&logits);
         Scores { labels: set.labels().to_vec(), logits, probabilities }
     }
@@ -90,6 +90,11 @@ impl Notes {
         self.survey = Some(survey(&SurveyInput { train, validation, test, seed }));
         let sample = parts[0].sample(SAMPLE_ROWS, SAMPLE_CELLS);
         let Ok(preprocessor) = preprocess::fit(&sample.features, &config.preprocess) else { return Ok(()) };
+        if preprocessor.width() == 0 {
+            // There are no numbers to look at where a network reads pictures.
+            self.sample = Some(sample);
+            return Ok(());
+        }
         let train = TrainSet::new(preprocessor.transform(&sample.features)?, sample.labels.clone());
         let eval = |part: &Part| Ok::<_, TrainError>(part.scored_by(&preprocessor)?);
         let (validation, test) = (eval(parts[1])?, eval(parts[2])?);

@@ -145,7 +145,8 @@ impl Part {
     /// # Errors
     /// If a column is not as it was when the preprocessor was fitted.
     pub(super) fn scored_by(&self, preprocessor: &FittedPreprocessor) -> Result<EvalSet, PreprocessError> {
-        Ok(EvalSet::new(preprocessor.transform(&self.features)?, self.labels.clone()))
+        let pictures = preprocessor.pictures(&self.features)?;
+        Ok(EvalSet::new(preprocessor.transform(&self.features)?, self.labels.clone()).with_pictures(pictures))
     }
 
     /// # Errors
@@ -153,13 +154,15 @@ impl Part {
     pub(super) fn into_train_set(self, preprocessor: &FittedPreprocessor) -> Result<TrainSet, PreprocessError> {
         let kinds = preprocessor.feature_kinds(&self.features);
         let set = TrainSet::new(preprocessor.transform(&self.features)?, self.labels);
-        Ok(TrainSet { weights: self.weights, kinds, ..set })
+        let pictures = preprocessor.pictures(&self.features)?;
+        Ok(TrainSet { weights: self.weights, kinds, pictures, ..set })
     }
 
     /// # Errors
     /// If a column is not as it was when the preprocessor was fitted.
     pub(super) fn into_eval_set(self, preprocessor: &FittedPreprocessor) -> Result<EvalSet, PreprocessError> {
-        Ok(EvalSet::new(preprocessor.transform(&self.features)?, self.labels))
+        let pictures = preprocessor.pictures(&self.features)?;
+        Ok(EvalSet::new(preprocessor.transform(&self.features)?, self.labels).with_pictures(pictures))
     }
 }
 

@@ -75,6 +75,8 @@ fn codes(values: &Values) -> Vec<Option<u64>> {
             codes.iter().map(|&code| (code != MISSING).then_some(u64::from(code))).collect()
         }
         Values::Boolean(values) => values.iter().map(|value| value.map(u64::from)).collect(),
+        // A picture is no label.
+        Values::Pictures(pictures) => vec![None; pictures.len()],
     }
 }
 

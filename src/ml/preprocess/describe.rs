@@ -46,9 +46,13 @@ impl FittedPreprocessor {
     pub fn scalings(&self) -> Vec<(f64, f64)> {
         let mut scalings = Vec::with_capacity(self.width());
         for column in &self.columns {
+            if let FittedColumn::Image(column) = column {
+                scalings.extend(column.features.iter().flatten().map(|&value| column.scaling_of(value)));
+                continue;
+            }
             let scaling = match column {
                 FittedColumn::Numeric(column) => column.scaling.map(|scaling| (scaling.center, scaling.spread)),
-                FittedColumn::Boolean(_) | FittedColumn::Categorical(_) => None,
+                FittedColumn::Boolean(_) | FittedColumn::Categorical(_) | FittedColumn::Image(_) => None,
             };
             scalings.extend(scaling);
             scalings.extend((usize::from(scaling.is_some())..column.width()).map(|_| (0.0, 1.0)));
@@ -70,6 +74,9 @@ impl FittedPreprocessor {
                     names.extend(column.indicator.then(|| format!("{}_missing", column.name)));
                 }
                 FittedColumn::Categorical(column) => names.extend(category_names(column)),
+                FittedColumn::Image(column) => {
+                    names.extend(column.features.iter().flatten().map(|&value| column.feature_name(value)));
+                }
             }
         }
         names
@@ -80,13 +87,14 @@ impl FittedPreprocessor {
         &self.dropped
     }
 
-    /// Which output columns are scaled numbers, neither indicators nor categories: those that noise may be added
-    /// to.
+    /// Which output columns are scaled numbers, neither indicators nor categories, or pixels: those that noise
+    /// may be added to.
     pub fn noise_columns(&self) -> Vec<bool> {
         let mut noisy = Vec::with_capacity(self.width());
         for column in &self.columns {
             let first = matches!(column, FittedColumn::Numeric(column) if column.scaling.is_some());
-            noisy.extend((0..column.width()).map(|position| first && position == 0));
+            let all = matches!(column, FittedColumn::Image(_));
+            noisy.extend((0..column.width()).map(|position| all || (first && position == 0)));
         }
         noisy
     }
@@ -102,6 +110,7 @@ impl FittedColumn {
         let (categories, missing_policy, unseen_policy) = match self {
             FittedColumn::Numeric(column) => (None, numeric_missing(column), None),
             FittedColumn::Boolean(column) => (None, boolean_missing(column), None),
+            FittedColumn::Image(_) => (None, "A picture cannot be missing.".to_owned(), None),
             FittedColumn::Categorical(column) => {
                 let unseen = format!("A category never seen in training {}.", unseen(column));
                 (Some(column.categories.clone()), category_missing(column), Some(unseen))

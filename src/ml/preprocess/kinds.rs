@@ -26,6 +26,7 @@ impl FittedPreprocessor {
                         kinds.categories.push(start..end);
                     }
                 }
+                FittedColumn::Image(_) => {}
                 FittedColumn::Categorical(_) | FittedColumn::Boolean(_) => kinds.categories.push(start..end),
             }
             start = end;

@@ -11,6 +11,7 @@ mod describe;
 mod fit;
 mod kinds;
 mod numeric;
+mod picture;
 mod recipe;
 mod transform;
 mod validate;
@@ -26,7 +27,9 @@ use serde::{Deserialize, Serialize};
 use boolean::BooleanColumn;
 use category::CategoryColumn;
 use numeric::NumericColumn;
+use picture::PictureColumn;
 
+use crate::ml::picture::PictureShape;
 use crate::ml::table::ColumnType;
 
 /// Output columns, at most.
@@ -47,6 +50,7 @@ enum FittedColumn {
     Numeric(NumericColumn),
     Categorical(CategoryColumn),
     Boolean(BooleanColumn),
+    Image(PictureColumn),
 }
 
 /// Why columns could not be turned into numbers.
@@ -62,6 +66,13 @@ pub enum PreprocessError {
     MissingColumn { column: String },
     #[error("the column {column:?} is {}; expected {}", found.as_str(), expected.as_str())]
     WrongType { column: String, expected: ColumnType, found: ColumnType },
+    #[error(
+        "the pictures of the column {column:?} have {} × {} × {} values; expected {} × {} × {}",
+        found.height, found.width, found.channels, expected.height, expected.width, expected.channels
+    )]
+    WrongShape { column: String, expected: PictureShape, found: PictureShape },
+    #[error("the configuration does not say how the pictures of the column {column:?} are read")]
+    UnreadPictures { column: String },
     /// A stored preprocessor that no training run can have made.
     #[error("the stored preprocessing is not valid: {detail}")]
     Invalid { detail: String },
@@ -73,6 +84,7 @@ impl FittedColumn {
             FittedColumn::Numeric(column) => &column.name,
             FittedColumn::Categorical(column) => &column.name,
             FittedColumn::Boolean(column) => &column.name,
+            FittedColumn::Image(column) => &column.name,
         }
     }
 
@@ -81,6 +93,7 @@ impl FittedColumn {
             FittedColumn::Numeric(_) => ColumnType::Numeric,
             FittedColumn::Categorical(_) => ColumnType::Categorical,
             FittedColumn::Boolean(_) => ColumnType::Boolean,
+            FittedColumn::Image(_) => ColumnType::Image,
         }
     }
 
@@ -90,6 +103,12 @@ impl FittedColumn {
             FittedColumn::Numeric(column) => column.width(),
             FittedColumn::Categorical(column) => column.width(),
             FittedColumn::Boolean(column) => column.width(),
+            FittedColumn::Image(column) => column.width(),
         }
+    }
+
+    /// Whether the model reads it as a picture, not as features.
+    fn is_picture(&self) -> bool {
+        matches!(self, FittedColumn::Image(PictureColumn { features: None, .. }))
     }
 }

@@ -1,6 +1,7 @@
 //! What was learnt, laid open for those who write it down in another language.
 
 use super::{FittedColumn, FittedPreprocessor};
+use crate::ml::picture::{PictureScaling, PictureSpec};
 
 /// How one column of the table becomes features.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,14 @@ pub enum Recipe<'a> {
         /// The number of features.
         width: usize,
     },
+    /// Scaled pixel values: those that are features, or the picture as such.
+    Image {
+        name: &'a str,
+        spec: PictureSpec,
+        scaling: &'a PictureScaling,
+        /// Places in the picture, ascending; `None`: a network reads the picture.
+        features: Option<&'a [u32]>,
+    },
 }
 
 /// Centre and positive spread of a scaled number, and where it ends.
@@ -42,7 +51,10 @@ impl Recipe<'_> {
     /// The name of the column.
     pub fn name(&self) -> &str {
         match self {
-            Recipe::Numeric { name, .. } | Recipe::Boolean { name, .. } | Recipe::Categorical { name, .. } => name,
+            Recipe::Numeric { name, .. }
+            | Recipe::Boolean { name, .. }
+            | Recipe::Categorical { name, .. }
+            | Recipe::Image { name, .. } => name,
         }
     }
 }
@@ -72,6 +84,12 @@ impl FittedColumn {
                 fill: column.fill,
                 value: column.value,
                 indicator: column.indicator,
+            },
+            FittedColumn::Image(column) => Recipe::Image {
+                name: &column.name,
+                spec: column.spec,
+                scaling: &column.scaling,
+                features: column.features.as_deref(),
             },
             FittedColumn::Categorical(column) => Recipe::Categorical {
                 name: &column.name,

@@ -7,7 +7,9 @@ use ndarray::Array2;
 
 use super::boolean::BooleanColumn;
 use super::numeric::NumericColumn;
+use super::picture::PictureColumn;
 use super::{FittedColumn, FittedPreprocessor, PreprocessError};
+use crate::ml::picture::{PictureSet, Pictures};
 use crate::ml::table::{Column, Table, Values};
 
 /// Rows whose features stay in the cache while their columns are written one after the other.
@@ -41,6 +43,7 @@ pub struct Prepared<'a> {
 enum PreparedColumn<'a> {
     Numeric(&'a NumericColumn, &'a [f64]),
     Boolean(&'a BooleanColumn, &'a [Option<bool>]),
+    Image(&'a PictureColumn, &'a Pictures),
     Categorical {
         width: usize,
         codes: &'a [u32],
@@ -66,6 +69,14 @@ impl FittedPreprocessor {
         }
         // The length is that of the shape.
         Ok(Array2::from_shape_vec((table.rows(), width), features).unwrap_or_default())
+    }
+
+    /// The pictures of a table, where a network reads them as such.
+    ///
+    /// # Errors
+    /// If a column is missing, has another type than in training, or pictures of another shape.
+    pub fn pictures(&self, table: &Table) -> Result<Option<PictureSet>, PreprocessError> {
+        Ok(self.prepare(&self.inputs_in(table)?)?.pictures())
     }
 
     /// The inputs of a table, in the order of [`FittedPreprocessor::inputs`].
@@ -110,6 +121,13 @@ impl FittedColumn {
                 let (width, missing) = (column.width(), column.missing_position());
                 Ok(PreparedColumn::Categorical { width, codes, positions, missing })
             }
+            (FittedColumn::Image(column), Values::Pictures(pictures)) => {
+                let (expected, found) = (column.spec.shape, pictures.shape());
+                if expected != found {
+                    return Err(PreprocessError::WrongShape { column: column.name.clone(), expected, found });
+                }
+                Ok(PreparedColumn::Image(column, pictures))
+            }
             (_, other) => Err(PreprocessError::WrongType {
                 column: self.name().to_owned(),
                 expected: self.column_type(),
@@ -120,6 +138,14 @@ impl FittedColumn {
 }
 
 impl Prepared<'_> {
+    /// The pictures, where a network reads them as such.
+    pub fn pictures(&self) -> Option<PictureSet> {
+        self.columns.iter().find_map(|column| match column {
+            PreparedColumn::Image(column, pictures) => column.set(pictures),
+            _ => None,
+        })
+    }
+
     /// Overwrites the features of some rows, each `stride` after the one before; what is between the features of two
     /// rows stays as it is.
     pub fn write<F: Feature>(&self, rows: Range<usize>, out: &mut [F], stride: usize) {
@@ -144,6 +170,10 @@ impl PreparedColumn<'_> {
             PreparedColumn::Boolean(column, flags) => {
                 let flags = flags.get(rows).unwrap_or_default();
                 features.zip(flags).for_each(|(out, flag)| column.write(*flag, out));
+                column.width()
+            }
+            PreparedColumn::Image(column, pictures) => {
+                features.zip(rows).for_each(|(out, row)| column.write(pictures.get(row), out));
                 column.width()
             }
             PreparedColumn::Categorical { width, codes, positions, missing } => {

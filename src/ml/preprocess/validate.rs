@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::category::{CategoryColumn, MissingCategory};
 use super::numeric::NumericColumn;
+use super::picture::PictureColumn;
 use super::{FittedColumn, FittedPreprocessor, MAX_FEATURES, PreprocessError};
 
 /// Longer names and categories are refused; those of tables are shorter.
@@ -18,7 +19,10 @@ impl FittedPreprocessor {
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<(), PreprocessError> {
         let width = self.width();
-        check(width > 0, || "it has no output columns".to_owned())?;
+        let pictures = self.columns.iter().filter(|column| column.is_picture()).count();
+        check(pictures <= 1, || format!("{pictures} columns of pictures"))?;
+        check(width > 0 || pictures > 0, || "it has no output columns".to_owned())?;
+        check(width == 0 || pictures == 0, || "it has pictures and features".to_owned())?;
         check(width <= MAX_FEATURES, || format!("{width} output columns; at most {MAX_FEATURES} are allowed"))?;
         check(self.dropped.len() <= MAX_DROPPED, || format!("{} dropped columns", self.dropped.len()))?;
         let mut names = HashSet::new();
@@ -27,11 +31,12 @@ impl FittedPreprocessor {
             check(names.insert(name), || "two columns have the same name".to_owned())?;
         }
         for (index, column) in self.columns.iter().enumerate() {
-            check(column.width() > 0, || format!("column {index} has no output column"))?;
+            check(column.width() > 0 || column.is_picture(), || format!("column {index} has no output column"))?;
             match column {
                 FittedColumn::Numeric(column) => validate_numeric(index, column)?,
                 FittedColumn::Categorical(column) => validate_category(index, column)?,
                 FittedColumn::Boolean(_) => {}
+                FittedColumn::Image(column) => validate_pictures(index, column)?,
             }
         }
         Ok(())
@@ -56,6 +61,22 @@ fn validate_category(index: usize, column: &CategoryColumn) -> Result<(), Prepro
     };
     let short = column.categories.iter().chain(fill).all(|category| category.len() <= MAX_TEXT_BYTES);
     check(short, || format!("a category of column {index} has more than {MAX_TEXT_BYTES} bytes"))
+}
+
+fn validate_pictures(index: usize, column: &PictureColumn) -> Result<(), PreprocessError> {
+    let PictureColumn { spec, scaling, features, .. } = column;
+    check(spec.shape.is_possible(), || format!("the pictures of column {index} have an impossible shape"))?;
+    let channels = spec.shape.channels;
+    let lengths = [scaling.mean.len(), scaling.spread.len()];
+    check(lengths == [channels; 2], || format!("column {index} does not scale each of {channels} channels"))?;
+    let finite = scaling.mean.iter().all(|mean| mean.is_finite());
+    check(finite, || format!("a mean of column {index} is not finite"))?;
+    let positive = scaling.spread.iter().all(|spread| spread.is_finite() && *spread > 0.0);
+    check(positive, || format!("a spread of column {index} is not positive and finite"))?;
+    let Some(features) = features else { return Ok(()) };
+    let ascending = features.windows(2).all(|pair| pair[0] < pair[1]);
+    let inside = features.last().is_none_or(|&last| (last as usize) < spec.shape.values());
+    check(ascending && inside, || format!("the features of column {index} are not places in a picture, ascending"))
 }
 
 fn check(holds: bool, detail: impl FnOnce() -> String) -> Result<(), PreprocessError> {

@@ -136,6 +136,8 @@ impl Encoded {
             },
             Values::Categorical { codes, levels } => Encoded::categories(codes.iter().copied(), levels.len()),
             Values::Boolean(flags) => Encoded::categories(flags.iter().copied().map(flag_code), 2),
+            // Tables with pictures are refused before.
+            Values::Pictures(_) => Encoded::categories(std::iter::empty(), 1),
         }
     }
 

@@ -13,7 +13,7 @@ pub fn estimate_resampling(config: &ResampleConfig, facts: &DatasetFacts) -> Est
     let width = |column_type: ColumnType, distinct: usize| match column_type {
         ColumnType::Numeric => 1,
         // One column a category, one for the rare ones or the missing.
-        ColumnType::Categorical | ColumnType::Boolean => distinct.min(MAX_CATEGORIES) as u64 + 1,
+        ColumnType::Categorical | ColumnType::Boolean | ColumnType::Image => distinct.min(MAX_CATEGORIES) as u64 + 1,
     };
     let features: u64 = facts
         .columns

@@ -102,7 +102,7 @@ fn refuse_missing(features: &[&Column], rows: &[usize], config: &ResampleConfig)
     }
     let missing = |column: &&&Column| match &column.values {
         Values::Numeric(values) => rows.iter().filter(|&&row| values.get(row).is_none_or(|v| v.is_nan())).count(),
-        Values::Categorical { .. } | Values::Boolean(_) => 0,
+        Values::Categorical { .. } | Values::Boolean(_) | Values::Pictures(_) => 0,
     };
     let counted = features.iter().map(|column| (column.name.clone(), missing(&column)));
     let columns: Vec<(String, usize)> = counted.filter(|(_, missing)| *missing > 0).collect();

@@ -16,7 +16,7 @@ pub(super) fn split(column: &Values) -> Result<Parts, SplitError> {
             let known: Vec<Option<Part>> = levels.iter().map(|level| part(level)).collect();
             codes.iter().map(|&code| known.get(code as usize).copied().flatten()).collect()
         }
-        Values::Numeric(_) | Values::Boolean(_) => vec![None; column.len()],
+        Values::Numeric(_) | Values::Boolean(_) | Values::Pictures(_) => vec![None; column.len()],
     };
     if parts.iter().any(Option::is_none) {
         return Err(unknown(column, &parts));

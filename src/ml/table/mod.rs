@@ -20,11 +20,13 @@ pub use rows::{
     CellError, CsvBlock, CsvRows, ExpectedColumn, InputRows, Inputs, JsonRows, Parsed, from_csv, from_json_columns,
     from_json_rows, parquet_row_count, quick_json, read_batches, read_csv, read_ndjson, read_parquet,
 };
-pub use summary::{ColumnSummary, NumericSummary, TopCategory};
+pub use summary::{ColumnSummary, ImageFile, ImageSize, ImageSummary, NumericSummary, TopCategory};
 pub use typed::{TypedValue, ValueKind, typed_column};
 pub use write::{WriteError, WriteFormat, write};
 
 use serde::{Deserialize, Serialize};
+
+use super::picture::Pictures;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub enum ColumnType {
     Numeric,
     Categorical,
     Boolean,
+    /// Pictures, all of one shape.
+    Image,
 }
 
 impl ColumnType {
@@ -42,6 +46,7 @@ impl ColumnType {
             ColumnType::Numeric => "numeric",
             ColumnType::Categorical => "categorical",
             ColumnType::Boolean => "boolean",
+            ColumnType::Image => "image",
         }
     }
 }
@@ -60,6 +65,8 @@ pub enum Values {
         levels: Vec<String>,
     },
     Boolean(Vec<Option<bool>>),
+    /// None is missing.
+    Pictures(Pictures),
 }
 
 impl Values {
@@ -68,6 +75,7 @@ impl Values {
             Values::Numeric(values) => values.len(),
             Values::Categorical { codes, .. } => codes.len(),
             Values::Boolean(values) => values.len(),
+            Values::Pictures(pictures) => pictures.len(),
         }
     }
 
@@ -80,6 +88,7 @@ impl Values {
             Values::Numeric(_) => ColumnType::Numeric,
             Values::Categorical { .. } => ColumnType::Categorical,
             Values::Boolean(_) => ColumnType::Boolean,
+            Values::Pictures(_) => ColumnType::Image,
         }
     }
 
@@ -90,11 +99,12 @@ impl Values {
                 Values::Categorical { codes: rows.iter().map(|&row| codes[row]).collect(), levels: levels.clone() }
             }
             Values::Boolean(values) => Values::Boolean(rows.iter().map(|&row| values[row]).collect()),
+            Values::Pictures(pictures) => Values::Pictures(pictures.select(rows)),
         }
     }
 
     /// The value of a row as text, as labels and groups are compared; `None` if it is missing. Numbers print in
-    /// their shortest form, so that `1`, `1.0` and `1e0` are one label.
+    /// their shortest form, so that `1`, `1.0` and `1e0` are one label. A picture has no text.
     pub fn text(&self, row: usize) -> Option<String> {
         match self {
             Values::Numeric(values) => values.get(row).filter(|value| !value.is_nan()).map(f64::to_string),
@@ -102,6 +112,7 @@ impl Values {
                 codes.get(row).and_then(|&code| levels.get(code as usize)).cloned()
             }
             Values::Boolean(values) => values.get(row).copied().flatten().map(|value| value.to_string()),
+            Values::Pictures(_) => None,
         }
     }
 }

@@ -22,6 +22,49 @@ pub struct ColumnSummary {
     /// numeric ones with at most ten distinct values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<TopCategory>,
+    /// Of columns of pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSummary>,
+}
+
+/// The pictures of a column, as they were uploaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageSummary {
+    /// The most frequent sizes, most frequent first, at most twenty.
+    pub sizes: Vec<ImageSize>,
+    /// Pictures of any other size.
+    pub other_sizes: u64,
+    /// Pictures without any colour, those with colour, and those of both that have transparent pixels.
+    pub grey: u64,
+    pub color: u64,
+    pub transparent: u64,
+    /// Pictures per file format, by its usual name: `png`, `jpeg`, ...
+    pub formats: std::collections::BTreeMap<String, u64>,
+    /// Mean and population standard deviation of all pixel values, from 0 to 1.
+    pub mean: f64,
+    pub std: f64,
+    /// Pictures that are a copy of an earlier one, byte by byte, and those of them with another label.
+    pub duplicates: u64,
+    pub conflicting_duplicates: u64,
+    /// Files that are no rows because they cannot be read.
+    pub unreadable_count: u64,
+    /// The first hundred of them.
+    pub unreadable: Vec<ImageFile>,
+}
+
+/// Pictures of one size, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSize {
+    pub height: u32,
+    pub width: u32,
+    pub count: u64,
+}
+
+/// A file of an archive, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageFile {
+    pub path: String,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

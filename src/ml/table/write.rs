@@ -142,7 +142,7 @@ fn json_value(values: &Values, row: usize) -> Value {
             value if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 => json!(value as i64),
             value => json!(value),
         },
-        Values::Categorical { .. } => values.text(row).map_or(Value::Null, Value::String),
+        Values::Categorical { .. } | Values::Pictures(_) => values.text(row).map_or(Value::Null, Value::String),
         Values::Boolean(values) => json!(values.get(row).copied().flatten()),
     }
 }
@@ -168,7 +168,7 @@ fn write_parquet<W: Write + Send>(
 fn field(column: &Column) -> Field {
     let data_type = match column.values.column_type() {
         ColumnType::Numeric => DataType::Float64,
-        ColumnType::Categorical => DataType::Utf8,
+        ColumnType::Categorical | ColumnType::Image => DataType::Utf8,
         ColumnType::Boolean => DataType::Boolean,
     };
     Field::new(&column.name, data_type, true)
@@ -184,6 +184,7 @@ fn array(values: &Values, rows: std::ops::Range<usize>) -> ArrayRef {
             let level = |row: usize| codes.get(row).and_then(|&code| levels.get(code as usize)).map(String::as_str);
             Arc::new(rows.map(level).collect::<StringArray>())
         }
+        Values::Pictures(_) => Arc::new(rows.map(|row| values.text(row)).collect::<StringArray>()),
         Values::Boolean(values) => {
             Arc::new(rows.map(|row| values.get(row).copied().flatten()).collect::<BooleanArray>())
         }

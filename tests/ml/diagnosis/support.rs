@@ -101,6 +101,7 @@ impl Made {
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
             origin_columns: Vec::new(),
+            pictures: None,
         };
         Data { table: Table::new(columns).unwrap(), facts }
     }

@@ -54,6 +54,7 @@ fn inputs(model: &Model, table: &Table) -> HashMap<String, Value> {
             let text = |&code: &u32| levels.get(code as usize).cloned().unwrap_or_default();
             Value::Texts(codes.iter().map(text).collect())
         }
+        Values::Pictures(_) => panic!("tables without pictures"),
     };
     model.inputs().iter().map(|input| (input.name.clone(), raw(&input.name))).collect()
 }
@@ -64,6 +65,7 @@ fn strange_rows(model: &Model) -> Table {
         let values = match column_type {
             ColumnType::Numeric => Values::Numeric(vec![f64::NAN, 1e300, -1e300, 0.0, 1e-300]),
             ColumnType::Boolean => Values::Boolean(vec![None, Some(true), Some(false), None, Some(true)]),
+            ColumnType::Image => panic!("tables without pictures"),
             ColumnType::Categorical => Values::Categorical {
                 codes: vec![u32::MAX, 0, 1, u32::MAX, 0],
                 levels: vec!["never seen".to_owned(), "Ω".to_owned()],

@@ -41,6 +41,7 @@ pub(super) fn no_facts() -> DatasetFacts {
         positive_label: String::new(),
         columns: Vec::new(),
         origin_columns: Vec::new(),
+        pictures: None,
         class_counts: std::collections::BTreeMap::new(),
     }
 }

@@ -6,6 +6,7 @@ mod bagging;
 mod bagging_tests;
 mod compare;
 mod evaluation;
+mod image;
 mod learning;
 mod network;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use serde_json::Value;
 use super::reader::{FieldError, ObjectReader, kind};
 use super::{AugmentStep, ConfigLimits, DecidedOn, Split, TrainConfig};
 use crate::ml::labels::{ClassCounts, ClassNames};
+use crate::ml::picture::PictureShape;
 use crate::ml::table::ColumnType;
 use augmentation::check_augment;
 use bagging::{Beside, check_bagging};
@@ -57,6 +59,15 @@ pub struct DatasetFacts {
     pub origin_columns: Vec<String>,
     /// Values of the target with their counts; two of them.
     pub class_counts: BTreeMap<String, usize>,
+    /// Of datasets with a column of pictures.
+    pub pictures: Option<PictureFacts>,
+}
+
+/// The column of pictures as the checks need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureFacts {
+    /// The most frequent size, with colour if any picture has some.
+    pub usual: PictureShape,
 }
 
 /// A column as the checks need it.
@@ -89,13 +100,13 @@ impl TrainConfig {
         let exclude = check_exclude(reader, facts, &target, errors);
         let split = check_split(reader, facts, &target, errors);
         let sample_weight = check_sample_weight(reader, facts, &target, &split, errors);
-        let preprocess = check_preprocess(reader, errors);
+        let model = check_model(reader, limits, errors);
+        let preprocess = check_preprocess(reader, facts, &model, errors);
         let counts = train_counts(class_counts.as_ref(), &positive_label, &split);
         let names = class_names(class_counts.as_ref(), &positive_label);
         let classes = KnownClasses { names: names.as_ref(), counts };
         let resample = check_resample(reader, limits, classes, errors);
         let augment = check_augment(reader, limits, errors);
-        let model = check_model(reader, limits, errors);
         let loss = check_loss(reader, class_counts.as_ref(), errors);
         let regularization = check_regularization(reader, counts, &resample, errors);
         let beside =

@@ -1,5 +1,6 @@
 //! How rows are divided and turned into numbers: `split` and `preprocess`.
 
+use super::image::check_image;
 use super::{DatasetFacts, MAX_NAME_CHARS, column, unknown_column};
 use crate::ml::config::reader::{FieldError, ObjectReader, Range};
 use crate::ml::config::*;
@@ -73,7 +74,12 @@ fn check_split_column(
     name
 }
 
-pub(super) fn check_preprocess(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Preprocess {
+pub(super) fn check_preprocess(
+    reader: &mut ObjectReader<'_>,
+    facts: &DatasetFacts,
+    model: &ModelConfig,
+    errors: &mut Vec<FieldError>,
+) -> Preprocess {
     let mut preprocess = reader.object("preprocess", errors);
     let mut numeric = preprocess.object("numeric", errors);
     let numeric_config = NumericPreprocess {
@@ -121,6 +127,7 @@ pub(super) fn check_preprocess(reader: &mut ObjectReader<'_>, errors: &mut Vec<F
         max_categories: categorical.integer("max_categories", 100, 2, 10_000, errors) as usize,
     };
     categorical.finish(errors);
+    let image = check_image(&mut preprocess, facts.pictures, model, errors);
     preprocess.finish(errors);
-    Preprocess { numeric: numeric_config, categorical: categorical_config }
+    Preprocess { numeric: numeric_config, categorical: categorical_config, image }
 }

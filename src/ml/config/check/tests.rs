@@ -18,6 +18,7 @@ pub(super) fn facts() -> DatasetFacts {
             FeatureFacts { distinct: 2, ..column("y", ColumnType::Numeric) },
         ],
         origin_columns: Vec::new(),
+        pictures: None,
         class_counts: BTreeMap::from([("0".to_owned(), 980), ("1".to_owned(), 20)]),
     }
 }

@@ -87,6 +87,7 @@ impl ColumnFacts {
                 let code = |&row: &usize| flags[row].map_or(MISSING, u32::from);
                 Self::of_codes(rows.iter().map(code).collect(), labels, ColumnType::Boolean)
             }
+            Values::Pictures(_) => Self::of_pictures(rows.len()),
         };
         // In a sample of the rows fewer categories are seen once than there are rows like them.
         if rows.len() < total {
@@ -95,6 +96,12 @@ impl ColumnFacts {
         facts.name.clone_from(&column.name);
         facts.missing_auc = missing_auc(&column.values, rows, labels);
         facts
+    }
+
+    /// Pictures are looked at otherwise; as values they are all there and tell nothing.
+    fn of_pictures(rows: usize) -> Self {
+        let codes = (0..rows as u32).collect();
+        Self { rare_categories: 0, ..Self::of_codes(codes, &vec![false; rows], ColumnType::Image) }
     }
 
     fn of_numbers(values: &[f64], labels: &[bool], rows: &[usize]) -> Self {
@@ -177,6 +184,7 @@ fn missing_auc(values: &Values, rows: &[usize], labels: &[bool]) -> f64 {
         Values::Numeric(values) => values[row].is_nan(),
         Values::Categorical { codes, .. } => codes[row] == MISSING,
         Values::Boolean(flags) => flags[row].is_none(),
+        Values::Pictures(_) => false,
     };
     let mut tallies = [[0.0_f64; 2]; 2];
     for (&row, &label) in rows.iter().zip(labels) {

@@ -60,6 +60,7 @@ fn print(column: &Column, rows: &[usize]) -> Vec<u64> {
         Values::Boolean(flags) => {
             rows.iter().map(|&row| by_appearance(flags[row].map_or(MISSING, u32::from))).collect()
         }
+        Values::Pictures(pictures) => rows.iter().map(|&row| pictures.hash_of(row)).collect(),
     }
 }
 

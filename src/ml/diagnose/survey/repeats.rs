@@ -58,6 +58,10 @@ pub(super) fn row_hashes(table: &Table) -> Vec<u64> {
             }
             Values::Categorical { codes, .. } => fold(&mut hashes, codes, |&code| u64::from(code)),
             Values::Boolean(flags) => fold(&mut hashes, flags, |flag| flag.map_or(2, u64::from)),
+            Values::Pictures(pictures) => {
+                let rows: Vec<usize> = (0..pictures.len()).collect();
+                fold(&mut hashes, &rows, |&row| pictures.hash_of(row));
+            }
         }
     }
     hashes

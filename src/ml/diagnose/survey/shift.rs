@@ -103,7 +103,8 @@ impl Bins {
                 ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
                 Bins::Codes(ranked.into_iter().take(BINS - 1).enumerate().map(|(bin, (_, code))| (code, bin)).collect())
             }
-            Values::Boolean(_) => Bins::Flags,
+            // Pictures are all there, which is what flags tell of them.
+            Values::Boolean(_) | Values::Pictures(_) => Bins::Flags,
         }
     }
 

@@ -63,7 +63,10 @@ pub fn head<R: TableSource>(
 fn missing(kind: ColumnType, rows: usize) -> Values {
     match kind {
         ColumnType::Numeric => Values::Numeric(vec![f64::NAN; rows]),
-        ColumnType::Categorical => Values::Categorical { codes: vec![MISSING; rows], levels: Vec::new() },
+        // Pictures come as texts, which become pixels afterwards.
+        ColumnType::Categorical | ColumnType::Image => {
+            Values::Categorical { codes: vec![MISSING; rows], levels: Vec::new() }
+        }
         ColumnType::Boolean => Values::Boolean(vec![None; rows]),
     }
 }
@@ -152,7 +155,10 @@ impl ColumnBuilder {
     pub(in crate::ml::table) fn new(column_type: ColumnType, max_levels: usize) -> Self {
         let values = match column_type {
             ColumnType::Numeric => Values::Numeric(Vec::new()),
-            ColumnType::Categorical => Values::Categorical { codes: Vec::new(), levels: Vec::new() },
+            // Pictures come as texts, which become pixels afterwards.
+            ColumnType::Categorical | ColumnType::Image => {
+                Values::Categorical { codes: Vec::new(), levels: Vec::new() }
+            }
             ColumnType::Boolean => Values::Boolean(Vec::new()),
         };
         Self { values, codes: HashMap::new(), max_levels: max_levels.min(MISSING as usize) }
@@ -179,6 +185,8 @@ impl ColumnBuilder {
                 codes.push(*code.as_ref().unwrap_or(&MISSING));
                 code.map(|_| ())
             }
+            // Never built cell by cell.
+            Values::Pictures(_) => Ok(()),
         }
     }
 

@@ -120,7 +120,7 @@ impl ColumnProfile {
                 self.add_text(flag.map(|flag| if flag { "true" } else { "false" }));
                 Ok(())
             }
-            Some(ColumnType::Categorical) => {
+            Some(ColumnType::Categorical | ColumnType::Image) => {
                 self.add_text(cell.category().as_deref());
                 Ok(())
             }
@@ -207,6 +207,7 @@ impl ColumnProfile {
         let top = frequent.iter().take(if listed { MAX_TOP } else { 0 }).map(TopCategory::cut).collect();
         let numeric = self.numeric.and_then(NumericProfile::finish);
         let summary = ColumnSummary {
+            image: None,
             name: self.name,
             column_type,
             missing: self.missing,
@@ -288,7 +289,7 @@ fn merged(column_type: ColumnType, texts: Tally<String>, numbers: Tally<u64>) ->
         let label = match column_type {
             ColumnType::Numeric => parse_number(&text).map_or(text, |number| number.to_string()),
             ColumnType::Boolean => parse_boolean(&text).map_or(text, |flag| flag.to_string()),
-            ColumnType::Categorical => text,
+            ColumnType::Categorical | ColumnType::Image => text,
         };
         *counts.entry(label).or_default() += count;
     }

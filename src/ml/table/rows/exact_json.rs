@@ -116,6 +116,8 @@ impl<'a> Parser<'a> {
                 Ok(number.as_f64().map_or(Cell::Missing, Cell::Number))
             }
             (ColumnType::Boolean | ColumnType::Categorical, Value::Bool(flag)) => Ok(Cell::Boolean(*flag)),
+            (ColumnType::Image, Value::String(text)) => Ok(Cell::Text(text)),
+            (ColumnType::Image, found) => Err(format!("expected a picture in base64, found {}", described(found))),
             (ColumnType::Categorical, Value::String(text)) if text.len() > self.limits.max_field_bytes => {
                 Err(format!("{} bytes; at most {} are allowed", text.len(), self.limits.max_field_bytes))
             }

@@ -1,0 +1,68 @@
+//! Pictures as rows of a table, from the split to predictions.
+
+use std::collections::BTreeMap;
+
+use evenkeel::ml::config::{DatasetFacts, FeatureFacts, PictureFacts};
+use evenkeel::ml::picture::{PictureShape, Pictures};
+use evenkeel::ml::table::{Column, ColumnType, Table, Values};
+use serde_json::json;
+
+use crate::support::{Data, metric};
+
+const SHAPE: PictureShape = PictureShape { height: 6, width: 5, channels: 1 };
+
+/// Grey noise; one in eight has a bright cross somewhere, which makes it positive.
+pub(crate) fn crosses(rows: usize) -> Data {
+    let mut pixels = Vec::new();
+    let (mut labels, mut state) = (Vec::new(), 12_345_u32);
+    for row in 0..rows {
+        let mut chance = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        let mut picture: Vec<u8> = (0..SHAPE.values()).map(|_| chance(120) as u8).collect();
+        // The first line is the same in all of them.
+        picture[..SHAPE.width].fill(9);
+        let (y, x) = (2 + chance(3) as usize, 1 + chance(3) as usize);
+        if row % 8 == 0 {
+            for (dy, dx) in [(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)] {
+                picture[(y as isize + dy) as usize * SHAPE.width + (x as isize + dx) as usize] = 230;
+            }
+        }
+        pixels.extend(picture);
+        labels.push(u32::from(row % 8 == 0));
+    }
+    let positives = labels.iter().filter(|&&label| label == 1).count();
+    let levels = vec!["plain".to_owned(), "cross".to_owned()];
+    let columns = vec![
+        Column { name: "image".to_owned(), values: Values::Pictures(Pictures::new(SHAPE, pixels).unwrap()) },
+        Column { name: "label".to_owned(), values: Values::Categorical { codes: labels, levels } },
+    ];
+    let fact = |column: &Column| FeatureFacts {
+        name: column.name.clone(),
+        column_type: column.values.column_type(),
+        distinct: if column.values.column_type() == ColumnType::Image { rows } else { 2 },
+        values: None,
+    };
+    let facts = DatasetFacts {
+        rows,
+        target: "label".to_owned(),
+        positive_label: "cross".to_owned(),
+        columns: columns.iter().map(fact).collect(),
+        origin_columns: Vec::new(),
+        pictures: Some(PictureFacts { usual: SHAPE }),
+        class_counts: BTreeMap::from([("plain".to_owned(), rows - positives), ("cross".to_owned(), positives)]),
+    };
+    Data { table: Table::new(columns).unwrap(), facts }
+}
+
+#[test]
+fn a_linear_model_reads_each_pixel_that_varies() {
+    let data = crosses(800);
+    let trained = data.train(&json!({"model": {"type": "logistic"}, "evaluation": {"bootstrap": 0}})).unwrap();
+    assert_eq!(trained.model.preprocessor.width(), SHAPE.values() - SHAPE.width);
+    assert_eq!(trained.model.preprocessor.feature_names()[0], "image[1,0]");
+    assert!(metric(&trained, "average_precision") > 0.9, "{:?}", trained.report.metrics["average_precision"]);
+    let again = evenkeel::ml::model::Model::from_bytes(&trained.model.to_bytes().unwrap()).unwrap();
+    assert_eq!(again.predict(&data.table).unwrap(), trained.model.predict(&data.table).unwrap());
+}
