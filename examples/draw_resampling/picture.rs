@@ -132,8 +132,8 @@ fn draw(title: &str, before: &TrainSet, after: &Resampled) -> String {
     };
     for gone in &after.removed {
         if let Origin::Row(row) = gone.origin {
-            let (x, y) = place(before, row);
-            let colour = if before.labels[row] { "#e8a97c" } else { "#b9c3cf" };
+            let (x, y) = place(before, row as usize);
+            let colour = if before.labels[row as usize] { "#e8a97c" } else { "#b9c3cf" };
             line(format!(
                 "<path d=\"M{:.1} {:.1}l6 6m0 -6l-6 6\" stroke=\"{colour}\" stroke-width=\"1.2\"/>",
                 x - 3.0,

@@ -37,7 +37,7 @@ pub(super) struct ResampleArgs {
     /// The scale of the distances; the rows keep their units.
     #[arg(long, value_enum, default_value_t = DistanceScale::None)]
     scale: DistanceScale,
-    /// Round synthetic values of columns that have whole numbers only.
+    /// Round synthetic values of columns that have whole numbers only, as `keep_integers` in every step.
     #[arg(long)]
     round_integers: bool,
     /// Add columns that say where each row comes from.

@@ -6,7 +6,7 @@
 //! - [`config`]: a checked job configuration; the only place that knows a default.
 //! - [`sets`], [`split`]: rows that may be learnt from ([`sets::TrainSet`]) and rows that may only be scored
 //!   ([`sets::EvalSet`]).
-//! - [`preprocess`], [`neighbours`], [`resample`], [`augment`]: from columns to a balanced matrix.
+//! - [`in_place`], [`preprocess`], [`neighbours`], [`resample`], [`augment`]: from columns to a balanced matrix.
 //! - [`small_logistic`], [`metrics`], [`calibrate`]: what a score is worth.
 //! - [`kernel`], [`nn`], [`logistic`]: what learns.
 //! - [`baseline`], [`diagnose`]: what simple models reach, and why a run went wrong.
@@ -23,6 +23,7 @@ pub mod config;
 pub mod diagnose;
 pub mod dossier;
 pub mod explain;
+pub mod in_place;
 pub mod json;
 pub mod json_patch;
 pub mod kernel;

@@ -7,18 +7,21 @@ use std::ops::Range;
 
 use ndarray::Array2;
 
+use super::in_place::{Halt, Moves, into_values};
 use super::labels::ClassCounts;
+use super::observe::Stop;
 use super::picture::PictureSet;
 
-/// Where a training row came from.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Where a training row came from. There is one for each row, so that they are kept small: rows are counted in 32 bits,
+/// and four billion of them are beyond every limit on data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A row of the training part, by its index there. A row drawn more than once appears more than once.
-    Row(usize),
+    Row(u32),
     /// A row that a resampling or augmentation step made; `step` counts all steps of the job from 0, and the
     /// parents are indices into the training part (of parents that were themselves synthetic, their first
     /// parent).
-    Synthetic { step: usize, parents: [usize; 2] },
+    Synthetic { step: u16, parents: [u32; 2] },
 }
 
 /// What the feature columns mean, as far as making new rows must know it.
@@ -81,7 +84,7 @@ impl TrainSet {
     /// The training part as it was split off: every row its own origin, every feature a number.
     pub fn new(features: Array2<f64>, labels: Vec<bool>) -> Self {
         debug_assert_eq!(features.nrows(), labels.len());
-        let origins = (0..labels.len()).map(Origin::Row).collect();
+        let origins = (0..labels.len() as u32).map(Origin::Row).collect();
         Self { features, labels, origins, weights: None, kinds: FeatureKinds::default(), pictures: None }
     }
 
@@ -91,6 +94,13 @@ impl TrainSet {
 
     pub fn class_counts(&self) -> ClassCounts {
         ClassCounts::of(&self.labels)
+    }
+
+    /// The rows, leaving none behind.
+    pub fn take(&mut self) -> Self {
+        let columns = self.features.ncols();
+        let nothing = TrainSet { kinds: self.kinds.clone(), ..TrainSet::new(Array2::zeros((0, columns)), Vec::new()) };
+        std::mem::replace(self, nothing)
     }
 
     /// The given rows, in the given order; an index may appear more than once.
@@ -103,6 +113,29 @@ impl TrainSet {
             kinds: self.kinds.clone(),
             pictures: self.pictures.as_ref().map(|pictures| pictures.select(rows)),
         }
+    }
+
+    /// [`TrainSet::select`], without a second copy of the rows in memory unless they are few or one is asked for twice.
+    ///
+    /// # Errors
+    /// The reason why `halt` ended it, which is asked every few thousandths of a second.
+    pub fn into_selected(mut self, rows: &[usize], halt: &mut Halt<'_>) -> Result<Self, Stop> {
+        const FEW: usize = 8;
+        let is_worth_moving = rows.len() > self.rows() / FEW;
+        let Some(moves) = Moves::new(rows, self.rows()).filter(|_| is_worth_moving) else {
+            return Ok(self.select(rows));
+        };
+        let columns = self.features.ncols();
+        let mut values = into_values(std::mem::take(&mut self.features));
+        moves.apply(&mut values, columns, halt)?;
+        self.features = Array2::from_shape_vec((rows.len(), columns), values).unwrap_or_default();
+        moves.apply(&mut self.labels, 1, halt)?;
+        moves.apply(&mut self.origins, 1, halt)?;
+        if let Some(weights) = &mut self.weights {
+            moves.apply(weights, 1, halt)?;
+        }
+        self.pictures = self.pictures.map(|pictures| pictures.select(rows));
+        Ok(self)
     }
 
     /// What a model reads of the rows.

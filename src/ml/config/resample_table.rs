@@ -17,7 +17,7 @@ pub struct ResampleConfig {
     /// Applied in this order; at least one.
     pub resample: Vec<ResampleStep>,
     pub preprocess: ResamplePreprocess,
-    /// Whether columns of whole numbers stay so: synthetic values are rounded.
+    /// Whether every step keeps whole numbers whole, as if each said `keep_integers`.
     pub round_integers: bool,
     /// Whether rows that a step removed are written too, marked as removed.
     pub keep_removed: bool,
@@ -41,6 +41,11 @@ pub struct ResampleNumeric {
 }
 
 impl ResampleConfig {
+    /// Whether a step rounds new values of columns of whole numbers; steps count from 0.
+    pub fn keeps_integers(&self, step: usize) -> bool {
+        self.round_integers || self.resample.get(step).is_some_and(|step| step.keep_integers)
+    }
+
     /// The names of the columns that say where a row comes from, in their order.
     pub fn origin_columns(&self) -> Vec<String> {
         let name = &self.origin_column;

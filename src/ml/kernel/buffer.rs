@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::LANES;
+use super::{LANES, prefer_large_pages};
 
 /// One cache line of values.
 #[derive(Clone, Copy)]
@@ -20,7 +20,11 @@ pub struct Buffer {
 impl Buffer {
     /// Zeros; `length` is rounded up to whole lines.
     pub fn zeros(length: usize) -> Self {
-        Self { lines: vec![Line([0.0; LANES]); length.div_ceil(LANES)] }
+        let count = length.div_ceil(LANES);
+        let mut lines = Vec::with_capacity(count);
+        prefer_large_pages(&mut lines);
+        lines.resize(count, Line([0.0; LANES]));
+        Self { lines }
     }
 }
 

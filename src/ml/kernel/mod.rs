@@ -10,7 +10,8 @@
 //! loop has a remainder and no load straddles two lines.
 //!
 //! This is the only module with `unsafe`: calls into code compiled for instructions that were found to be there,
-//! loads and stores of whole vectors within slices whose lengths were checked, and the aligned [`Buffer`].
+//! loads and stores of whole vectors within slices whose lengths were checked, the aligned [`Buffer`], and advice to
+//! the system about pages.
 #![expect(unsafe_code, reason = "vector instructions and aligned memory; see above")]
 
 mod activation;
@@ -20,6 +21,7 @@ mod distance;
 mod math;
 mod matmul;
 mod normalize;
+mod pages;
 mod reduce;
 mod step;
 
@@ -38,6 +40,7 @@ pub use normalize::{
     column_moments, normalize_columns, normalize_columns_backward, normalize_rows, normalize_rows_backward,
     scale_and_shift,
 };
+pub use pages::prefer_large_pages;
 pub use reduce::{
     add_into, add_outer_product, add_rows, dot_rows, gather_rows, interpolate, l1_and_squares, scale, spread_rows,
 };

@@ -63,7 +63,8 @@ impl Best {
     }
 }
 
-fn order(a: &Place, b: &Place) -> Ordering {
+/// By the key, then by the row.
+pub(super) fn order(a: &Place, b: &Place) -> Ordering {
     a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
 

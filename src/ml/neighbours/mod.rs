@@ -16,15 +16,18 @@
 mod best;
 mod bound;
 mod index;
+mod links;
 mod order;
 mod others;
 mod rows;
 mod search;
+mod sides;
 mod space;
 mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use links::mutual_nearest_across;
 pub use others::others_among_nearest;
 
 use std::ops::ControlFlow;
@@ -58,6 +61,8 @@ const GROUP: usize = 48;
 const SPARSE_GROUP: usize = 384;
 /// Queries before the first call; how much work a query is shows then.
 const FIRST_QUERIES: usize = 8;
+/// Queries between two calls however little work they are, since their answers lie in memory until then.
+const MOST_QUERIES: usize = 1 << 16;
 
 /// A row of the index and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -246,7 +251,7 @@ fn follow(
         }
         done += part.len();
         let affordable = WORK_AT_ONCE / (work / part.len()).max(1);
-        next = affordable.clamp(2, 4 * next);
+        next = affordable.clamp(2, 4 * next).min(MOST_QUERIES);
     }
     ask(&mut || progress(1.0))
 }

@@ -1,5 +1,6 @@
 //! The engine against the definition: all distances, sorted.
 
+use super::sides::Sides;
 use super::*;
 use ndarray::{Array2, array};
 use proptest::prelude::*;
@@ -187,7 +188,7 @@ proptest! {
         columns in 1_usize..5,
         rows in 2_usize..900,
         k in 1_usize..6,
-        others in [1_usize..5, 1_usize..5],
+        others in [prop::option::of(1_usize..5), prop::option::of(1_usize..5)],
         share in 1_u64..8,
         seed: u32,
     ) {
@@ -197,13 +198,43 @@ proptest! {
             shaped(kind, bits as f64 / (1_u64 << 52) as f64 - 1.0, column, row)
         });
         let labels: Vec<bool> = (0..rows).map(|row| (hash(row) >> 40) % 8 < share).collect();
-        let asked: Vec<usize> = (0..rows).step_by(3).collect();
-        let found = others_among_nearest(features.view(), &labels, &asked, k, others, &mut go).unwrap();
+        let asked: Vec<usize> = (0..rows).collect();
         let nearest = Neighbours::new(features.view()).of_rows(&asked, k, &mut go).unwrap();
-        for (query, &row) in asked.iter().enumerate() {
-            let counted = nearest.of(query).iter().filter(|near| labels[near.row] != labels[row]).count();
-            prop_assert_eq!(found[query], counted >= others[usize::from(labels[row])], "row {}", row);
-        }
+        let counted = |row: usize| nearest.of(row).iter().filter(|near| labels[near.row] != labels[row]).count();
+        let enough = |row: usize| others[usize::from(labels[row])].is_some_and(|least| counted(row) >= least);
+        let expected: Vec<(usize, usize)> = asked.into_iter().filter(|&row| enough(row)).map(|row| (row, counted(row))).collect();
+        prop_assert_eq!(&others_among_nearest(features.view(), &labels, k, others, &mut go).unwrap(), &expected);
+        let members = sides::members(&labels);
+        let sides = Sides::new(features.view(), &members).one_at_a_time();
+        prop_assert_eq!(&others::count_others(sides, &members, k, others, &mut go).unwrap(), &expected);
+    }
+
+    #[test]
+    fn pairs_across_are_those_that_both_ends_name(
+        kind in 0_u8..10,
+        columns in 1_usize..5,
+        rows in 2_usize..900,
+        share in 1_u64..8,
+        seed: u32,
+    ) {
+        let hash = |index: usize| (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(seed) << 24;
+        let features = Array2::from_shape_fn((rows, columns), |(row, column)| {
+            let bits = (hash(row * columns + column) >> 7).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 11;
+            shaped(kind, bits as f64 / (1_u64 << 52) as f64 - 1.0, column, row)
+        });
+        let labels: Vec<bool> = (0..rows).map(|row| (hash(row) >> 40) % 8 < share).collect();
+        let asked: Vec<usize> = (0..rows).collect();
+        let nearest = Neighbours::new(features.view()).of_rows(&asked, 1, &mut go).unwrap();
+        let members = sides::members(&labels);
+        let smaller = members[1].len() <= members[0].len();
+        let expected: Vec<(usize, usize)> = members[usize::from(smaller)]
+            .iter()
+            .map(|&row| (row, nearest.of(row)[0].row))
+            .filter(|&(row, other)| labels[row] != labels[other] && nearest.of(other)[0].row == row)
+            .collect();
+        prop_assert_eq!(&mutual_nearest_across(features.view(), &labels, &mut go).unwrap(), &expected);
+        let sides = Sides::new(features.view(), &members).one_at_a_time();
+        prop_assert_eq!(&links::pairs(sides, &members, &mut go).unwrap(), &expected);
     }
 
     #[test]

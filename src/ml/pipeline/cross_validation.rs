@@ -127,7 +127,7 @@ impl Cross<'_> {
         if counts.positive == 0 || counts.negative == 0 {
             return Err(TrainError::Split(SplitError::PartLacksClass { part: Part::Train, counts }));
         }
-        let lesson = Lesson { config, classes: &rows.classes, seed: task.seed };
+        let lesson = Lesson { config, classes: &rows.classes, seed: task.seed, provenance: false };
         let learnt = lesson.learn(rows.learnt(&train)?, rows.scored(&inner.held_out), observer)?;
         let scored = rows.scored(&task.rows.held_out).into_eval_set(&learnt.preprocessor)?;
         let log_odds = learnt.log_odds(config, &scored);

@@ -32,6 +32,8 @@ pub(super) struct Lesson<'a> {
     pub(super) classes: &'a ClassNames,
     /// Of everything that is drawn on the way.
     pub(super) seed: Seed,
+    /// Whether somebody wants to know what the resampling did to which rows.
+    pub(super) provenance: bool,
 }
 
 /// What was learnt. Calibration and threshold come after it.
@@ -99,7 +101,10 @@ impl Lesson<'_> {
         let searched = self.config.regularization.strength.map(|Strength::Auto| train.clone());
 
         enter(observer, Phase::Resampling)?;
-        let mut log = ResamplingLog::of(&train, self.config.resample.len());
+        let mut log = match self.provenance {
+            true => ResamplingLog::of(&train, self.config.resample.len()),
+            false => ResamplingLog::none(),
+        };
         let prepared = self.prepare(train, &noise_columns, &mut log, observer)?;
         let provenance = match prepared.draws.as_slice() {
             [only] => log.finish(&only.rows, &mut |_| observer.step(1.0)).map_err(TrainError::Stopped)?,
@@ -139,7 +144,7 @@ impl Lesson<'_> {
         log: &mut ResamplingLog,
         observer: &mut dyn TrainObserver,
     ) -> Result<Prepared, TrainError> {
-        let Lesson { config, classes, seed } = self;
+        let Lesson { config, classes, seed, .. } = self;
         let natural = train.class_counts();
         let noise_scale = noise_scale(&train.features, noise_columns);
         let mut resampled = Vec::new();

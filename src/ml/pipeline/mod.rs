@@ -212,7 +212,7 @@ fn run(
     let seed = Seed(config.seed);
     let Divided { rows, parts, train, validation, test } = divide(input.table, config, notes, observer)?;
     let mut class_counts = part_counts(&train, &validation, &test);
-    let lesson = Lesson { config, classes: &rows.classes, seed };
+    let lesson = Lesson { config, classes: &rows.classes, seed, provenance: true };
     let mut learnt = lesson.learn(train, validation, observer)?;
     for removed in learnt.provenance.iter_mut().flat_map(|step| &mut step.removed_most_surely) {
         removed.row = shown_row(&rows.table_rows, &parts.train, removed.row);

@@ -118,7 +118,7 @@ impl ResamplingLog {
         let mut by_step: BTreeMap<usize, Vec<(usize, &'static str)>> = BTreeMap::new();
         for removed in &self.removed {
             if let Origin::Row(row) = removed.origin {
-                by_step.entry(removed.step).or_default().push((row, removed.reason.name()));
+                by_step.entry(removed.step.into()).or_default().push((row as usize, removed.reason.name()));
             }
         }
         for (step, rows) in by_step {
@@ -135,7 +135,7 @@ fn synthetic_rows(set: &TrainSet) -> BTreeMap<usize, Vec<usize>> {
     let mut rows: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (row, origin) in set.origins.iter().enumerate() {
         if let Origin::Synthetic { step, .. } = origin {
-            rows.entry(*step).or_default().push(row);
+            rows.entry((*step).into()).or_default().push(row);
         }
     }
     rows

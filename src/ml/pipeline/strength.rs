@@ -78,7 +78,7 @@ struct Folds<'a> {
 impl Folds<'_> {
     /// Tries a falling series of strengths on every fold and takes the one with the least loss on the rows left out.
     fn search(&self, observer: &mut dyn TrainObserver) -> Result<StrengthSearch, TrainError> {
-        let Lesson { config, classes, seed } = self.search.lesson;
+        let Lesson { config, classes, seed, .. } = self.search.lesson;
         let folds = TrainConfig::STRENGTH_FOLDS;
         let counts = self.train.class_counts();
         if counts.positive.min(counts.negative) < folds {

@@ -10,7 +10,6 @@
 //! of the other class imbalanced-learn raises; here all rows count the same. Most new rows go to the rows deepest in
 //! the other class, which may be noise.
 
-use super::categories::Categories;
 use super::lines::{Field, extend, lines_to};
 use super::share::apportion;
 use super::smote::fitting_k;
@@ -31,10 +30,11 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize) -> Result<Outc
     let bases = repeats(task, &hardness, count);
     check_size(set.rows(), bases.iter().sum(), RESAMPLED_ROWS_MAX)?;
     let bases: Vec<usize> = bases.iter().enumerate().flat_map(|(base, &times)| vec![base; times]).collect();
-    let columns = task.draws.many_below(k_class, bases.len());
-    let shares: Vec<f64> = bases.iter().map(|_| task.draws.uniform()).collect();
-    let ends: Vec<(usize, usize)> = bases.into_iter().zip(columns).collect();
-    let categories = Categories::of(&set);
+    let (ends, shares) = task.part(0.6..0.6, |task| {
+        let ends = task.draw(bases.len(), |draws, index| (bases[index], draws.below(k_class)))?;
+        Ok::<_, Stop>((ends, task.draw(bases.len(), |draws, _| draws.uniform())?))
+    })?;
+    let categories = task.categories(&set, 0.6)?;
     let lines = task.part(0.6..0.9, |task| {
         lines_to(task, &categories, &members, &Field::of(&set, &members), k_class, &ends, &shares)
     })?;

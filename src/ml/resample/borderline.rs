@@ -9,7 +9,6 @@
 //! Without any row in danger, rows are made as SMOTE makes them, and a note says so; imbalanced-learn then silently adds
 //! none, which `"rng": "numpy"` follows.
 
-use super::categories::Categories;
 use super::lines::{Field, draw_lines, extend};
 use super::smote::{self, fitting_k};
 use super::{Note, Outcome, ResampleError, Task, random_over, rows_of};
@@ -43,7 +42,7 @@ pub(super) fn apply(
     let Some(k) = fitting_k(task, "k_neighbors", rows_at_hand, k) else {
         return random_over::copy(task, set, class, count);
     };
-    let categories = Categories::of(&set);
+    let categories = task.categories(&set, 0.5)?;
     let mut lines = task.part(0.5..0.9, |task| {
         let field = if kind == BorderlineKind::One { Field::of(&set, &members) } else { Field::all(&set) };
         draw_lines(task, &categories, &danger, &field, k, count)

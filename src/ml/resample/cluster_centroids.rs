@@ -20,7 +20,7 @@ use crate::ml::sets::TrainSet;
 
 pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, voting: Voting) -> Result<Outcome, ResampleError> {
     let wanted = task.plan.rows_to_keep()?;
-    let mut kept = Vec::new();
+    let mut kept = [Vec::new(), Vec::new()];
     let mut centred = Vec::new();
     for (index, class) in [false, true].into_iter().enumerate() {
         let members = rows_of(&set.labels, class);
@@ -29,21 +29,23 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, voting: Voting) -> Resul
                 let stretch = 0.45 * index as f64..0.45 * (index + 1) as f64;
                 let clusters = task.part(stretch, |task| cluster(task, &set, &members, count))?;
                 if voting == Voting::Hard {
-                    kept.extend(clusters.iter().map(|cluster| cluster.nearest[0]));
+                    kept[index] = clusters.iter().map(|cluster| cluster.nearest[0]).collect();
                 } else {
                     centred.push((class, clusters));
                 }
             }
-            _ => kept.extend(members),
+            _ => kept[index] = members,
         }
     }
-    let mut outcome = keep(task.step, &set, &kept, |_| RemovalReason::Clustered);
-    for (index, (class, clusters)) in centred.iter().enumerate() {
-        let stretch = 0.9 + 0.05 * index as f64..0.95 + 0.05 * index as f64;
-        outcome.set = task.part(stretch, |task| add_centres(task, &set, outcome.set, *class, clusters))?;
+    let categories = task.categories(&set, 0.9)?;
+    let mut set = set;
+    for (class, clusters) in centred {
+        let first = set.rows();
+        let from = if class { 0.95 } else { 0.9 };
+        set = task.part(from..from + 0.05, |task| add_centres(task, set, &categories, class, &clusters))?;
+        kept[usize::from(class)].extend(first..set.rows());
     }
-    outcome.set = negatives_first(outcome.set);
-    Ok(outcome)
+    Ok(keep(task, set, &kept.concat(), |_| RemovalReason::Clustered)?)
 }
 
 /// One cluster of rows.
@@ -58,7 +60,7 @@ fn cluster(task: &mut Task<'_>, set: &TrainSet, members: &[usize], count: usize)
     let Clusters { centres, of } = kmeans(features.view(), count, task.draws, task.progress)?;
     let empty = |centre: ndarray::ArrayView1<'_, f64>| Cluster { centre: centre.to_vec(), nearest: Vec::new() };
     let mut clusters: Vec<Cluster> = centres.rows().into_iter().map(empty).collect();
-    members.iter().zip(of).for_each(|(&row, cluster)| clusters[cluster].nearest.push(row));
+    members.iter().zip(of).for_each(|(&row, cluster)| clusters[cluster as usize].nearest.push(row));
     for Cluster { centre, nearest } in &mut clusters {
         let distance = |row: usize| {
             let gaps = set.features.row(row).into_iter().zip(centre.iter()).map(|(a, b)| (a - b) * (a - b));
@@ -69,28 +71,22 @@ fn cluster(task: &mut Task<'_>, set: &TrainSet, members: &[usize], count: usize)
     Ok(clusters)
 }
 
-/// Appends the centre of each cluster of rows of `before`.
+/// Appends the centre of each cluster of rows.
 fn add_centres(
     task: &mut Task<'_>,
-    before: &TrainSet,
     set: TrainSet,
+    categories: &Categories,
     class: bool,
     clusters: &[Cluster],
 ) -> Result<TrainSet, ResampleError> {
-    let categories = Categories::of(before);
     let mut growing = Growing::new(set, class, clusters.len());
     for cluster in clusters {
         let takes = categories.vote(cluster.nearest[0], &cluster.nearest);
         let parents = [cluster.nearest[0], cluster.nearest.get(1).copied().unwrap_or(cluster.nearest[0])];
-        growing.push_of(task, before, parents, |out| {
+        growing.push(task, parents, |rows, out| {
             out.copy_from_slice(&cluster.centre);
-            Categories::take(categories.groups(), before.features.view(), &takes, out);
+            Categories::take(categories.groups(), rows, &takes, out);
         })?;
     }
     Ok(growing.finish())
-}
-
-fn negatives_first(set: TrainSet) -> TrainSet {
-    let order: Vec<usize> = [false, true].into_iter().flat_map(|class| rows_of(&set.labels, class)).collect();
-    set.select(&order)
 }

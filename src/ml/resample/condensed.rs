@@ -9,9 +9,12 @@
 //! condensed. imbalanced-learn draws seeds with replacement, skips rows whose place in the class happens to equal the row
 //! number of a chosen one, and with `"all"` condenses the minority to its seeds; `"rng": "numpy"` follows it.
 //!
-//! Memory: k distances per row of the class. Time: the rows of the class times the additions.
+//! Memory: k distances per row of the class. Time: that of finding, for each row of the class, its nearest among the
+//! additions before it. A stretch of the class looks for them together; those that join on the way are measured one by
+//! one against what is left of the stretch.
 
-use ndarray::Axis;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{Outcome, RemovalReason, ResampleError, Task, keep, report, rows_of};
@@ -19,13 +22,18 @@ use crate::ml::neighbours::{Neighbours, Reach};
 use crate::ml::observe::Stop;
 use crate::ml::sets::TrainSet;
 
+/// Members that look for the rows of the store together.
+const STRETCH: usize = 4096;
+/// Members between two calls of the progress.
+const BLOCK_ROWS: usize = 512;
+
 pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize, seeds: usize) -> Result<Outcome, ResampleError> {
     let kept = each_class(task, &set, |task, class| {
         let mut store = Store::new(task, &set, class, k, seeds)?;
         store.walk(task)?;
         Ok(store.chosen())
     })?;
-    Ok(keep(task.step, &set, &kept, |_| RemovalReason::Redundant))
+    Ok(keep(task, set, &kept, |_| RemovalReason::Redundant)?)
 }
 
 /// The rows that stay, negative ones first: what `select` says of the classes to clean, all of the others.
@@ -52,13 +60,18 @@ pub(super) fn each_class(
 pub(super) struct Store<'a> {
     set: &'a TrainSet,
     class: bool,
-    k: usize,
     /// The rows of the class, ascending.
     pub(super) members: Vec<usize>,
     /// The members in the store, by their place among the members, in the order in which they joined.
     pub(super) joined: Vec<usize>,
-    /// For each member the up to k nearest rows of the store: squared distance, and whether it is of the class.
-    nearest: Vec<Vec<(f64, bool)>>,
+    nearest: Nearest,
+}
+
+/// For each member the up to `width` nearest rows of the store: squared distance, and whether it is of the class.
+struct Nearest {
+    width: usize,
+    counts: Vec<u32>,
+    places: Vec<(f64, bool)>,
 }
 
 impl<'a> Store<'a> {
@@ -71,12 +84,14 @@ impl<'a> Store<'a> {
     ) -> Result<Self, Stop> {
         let members = rows_of(&set.labels, class);
         let minority = rows_of(&set.labels, task.minority_of(set));
-        let joined = draw_seeds(task, members.len(), seeds);
-        let k = task.at_most("n_neighbors", k, minority.len() + joined.len(), minority.len() + joined.len());
+        let seeds = draw_seeds(task, members.len(), seeds);
+        let most = minority.len() + seeds.len();
+        let k = task.at_most("n_neighbors", k, most, most);
         let nearest = task.part(0.0..0.3, |task| nearest_minority(task, set, &members, &minority, k, class))?;
-        let mut store = Self { set, class, k, members, joined: Vec::new(), nearest };
-        for seed in joined {
-            store.join(seed);
+        let mut store = Self { set, class, members, joined: Vec::new(), nearest };
+        for seed in seeds {
+            report(task.progress, 0.3)?;
+            store.join(seed, 0..store.members.len());
         }
         Ok(store)
     }
@@ -88,8 +103,9 @@ impl<'a> Store<'a> {
 
     /// Whether the store takes a member for the other class.
     pub(super) fn misclassifies(&self, place: usize) -> bool {
-        let own = self.nearest[place].iter().filter(|&&(_, own)| own).count();
-        let others = self.nearest[place].len() - own;
+        let nearest = self.nearest.of(place);
+        let own = nearest.iter().filter(|&&(_, own)| own).count();
+        let others = nearest.len() - own;
         others > own || (others == own && self.class)
     }
 
@@ -97,16 +113,33 @@ impl<'a> Store<'a> {
         let is_numpy = task.is_numpy();
         let mut skipped = vec![false; self.members.len()];
         self.joined.iter().for_each(|&place| self.skip(&mut skipped, place, is_numpy));
-        for place in 0..self.members.len() {
-            let done = 0.3 + 0.7 * place as f64 / self.members.len() as f64;
-            if place % 1024 == 0 {
-                report(task.progress, done)?;
+        let seeds = self.joined.len();
+        for start in (0..self.members.len()).step_by(STRETCH) {
+            let stretch = start..self.members.len().min(start + STRETCH);
+            let done = |place: usize| 0.3 + 0.7 * place as f64 / self.members.len() as f64;
+            let (first, last) = (done(start), done(stretch.end));
+            task.part(first..last, |task| self.catch_up(task, stretch.clone(), seeds))?;
+            for place in stretch.clone() {
+                if place % BLOCK_ROWS == 0 {
+                    report(task.progress, last)?;
+                }
+                if !skipped[place] && self.misclassifies(place) {
+                    self.join(place, place + 1..stretch.end);
+                    self.skip(&mut skipped, place, is_numpy);
+                }
             }
-            if !skipped[place] && self.misclassifies(place) {
-                self.join(place);
-                self.skip(&mut skipped, place, is_numpy);
-                report(task.progress, done)?;
-            }
+        }
+        Ok(())
+    }
+
+    /// Shows the members of a stretch the rows that joined on the walk before it.
+    fn catch_up(&mut self, task: &mut Task<'_>, stretch: Range<usize>, seeds: usize) -> Result<(), Stop> {
+        let walked: Vec<usize> = self.joined[seeds..].iter().map(|&place| self.members[place]).collect();
+        let index = Neighbours::among(self.set.features.view(), &walked);
+        let rows = &self.members[stretch.clone()];
+        let found = index.of_places(rows, self.nearest.width, Reach::Nearest, task.progress)?;
+        for (query, (count, nearest)) in self.nearest.each(stretch).enumerate() {
+            found.of(query).iter().for_each(|near| offer(count, nearest, near.squared_distance));
         }
         Ok(())
     }
@@ -119,20 +152,48 @@ impl<'a> Store<'a> {
         }
     }
 
-    fn join(&mut self, place: usize) {
+    /// Takes a member into the store and shows it to some members.
+    fn join(&mut self, place: usize, seen_by: Range<usize>) {
         let point = self.set.features.row(self.members[place]);
-        let (set, members, k) = (self.set, &self.members, self.k);
-        self.nearest.par_iter_mut().zip(members).with_min_len(1024).for_each(|(nearest, &row)| {
+        let (set, rows) = (self.set, &self.members[seen_by.clone()]);
+        self.nearest.each_at_once(seen_by).zip(rows).with_min_len(1024).for_each(|((count, nearest), &row)| {
             let gaps = set.features.row(row).into_iter().zip(point).map(|(a, b)| (a - b) * (a - b));
-            let distance: f64 = gaps.sum();
-            // Of equal distances the row that was there before is nearer.
-            let at = nearest.partition_point(|&(other, _)| other <= distance);
-            if at < k {
-                nearest.insert(at, (distance, true));
-                nearest.truncate(k);
-            }
+            offer(count, nearest, gaps.sum());
         });
         self.joined.push(place);
+    }
+}
+
+impl Nearest {
+    fn of(&self, place: usize) -> &[(f64, bool)] {
+        let start = place * self.width;
+        &self.places[start..start + self.counts[place] as usize]
+    }
+
+    fn each(&mut self, places: Range<usize>) -> impl Iterator<Item = (&mut u32, &mut [(f64, bool)])> {
+        let own = self.width * places.start..self.width * places.end;
+        self.counts[places].iter_mut().zip(self.places[own].chunks_exact_mut(self.width))
+    }
+
+    fn each_at_once(
+        &mut self,
+        places: Range<usize>,
+    ) -> impl IndexedParallelIterator<Item = (&mut u32, &mut [(f64, bool)])> {
+        let own = self.width * places.start..self.width * places.end;
+        self.counts[places].par_iter_mut().zip(self.places[own].par_chunks_exact_mut(self.width))
+    }
+}
+
+/// Puts a row of the class among the nearest, if it is one of them. Of equal distances the row that was there before is
+/// nearer.
+fn offer(count: &mut u32, nearest: &mut [(f64, bool)], distance: f64) {
+    let known = *count as usize;
+    let at = nearest[..known].partition_point(|&(other, _)| other <= distance);
+    if at < nearest.len() {
+        let end = nearest.len().min(known + 1);
+        nearest.copy_within(at..end - 1, at + 1);
+        nearest[at] = (distance, true);
+        *count = end as u32;
     }
 }
 
@@ -153,11 +214,18 @@ fn nearest_minority(
     minority: &[usize],
     k: usize,
     class: bool,
-) -> Result<Vec<Vec<(f64, bool)>>, Stop> {
-    let index = set.features.select(Axis(0), minority);
-    let points = set.features.select(Axis(0), members);
-    let found = Neighbours::new(index.view()).of_points(points.view(), k, Reach::Nearest, task.progress)?;
-    let own = |row: usize| set.labels[minority[row]] == class;
-    let nearest = |query| found.of(query).iter().map(|near| (near.squared_distance, own(near.row))).collect();
-    Ok((0..members.len()).map(nearest).collect())
+) -> Result<Nearest, Stop> {
+    let index = Neighbours::among(set.features.view(), minority);
+    let found = index.of_places(members, k, Reach::Nearest, task.progress)?;
+    let width = k.max(1);
+    let mut nearest = Nearest {
+        width,
+        counts: vec![found.width() as u32; members.len()],
+        places: vec![(0.0, false); members.len() * width],
+    };
+    for (query, (_, places)) in nearest.each(0..members.len()).enumerate() {
+        let near = found.of(query).iter().map(|near| (near.squared_distance, set.labels[near.row] == class));
+        places.iter_mut().zip(near).for_each(|(place, near)| *place = near);
+    }
+    Ok(nearest)
 }

@@ -15,15 +15,15 @@
 //! lower label, which `"rng": "numpy"` follows. There each pass also finds its classes to clean by its own counts.
 
 use super::plan::SamplingPlan;
-use super::{Outcome, RemovalReason, Removed, ResampleError, Task, rows_of};
+use super::{Outcome, RemovalReason, Removed, ResampleError, RowOrder, Task, remove};
 use crate::ml::config::{KindSel, RngKind};
-use crate::ml::neighbours::{Neighbours, others_among_nearest};
+use crate::ml::neighbours::others_among_nearest;
 use crate::ml::observe::Stop;
 use crate::ml::sets::TrainSet;
 
 pub(super) fn once(task: &mut Task<'_>, set: TrainSet, k: usize, kind: KindSel) -> Result<Outcome, ResampleError> {
     let clean = task.plan.classes_to_clean()?;
-    Ok(edit(task, &set, clean, k, kind)?)
+    Ok(edit(task, set, clean, k, kind)?)
 }
 
 pub(super) fn repeatedly(
@@ -91,7 +91,7 @@ impl Passes {
             task.plan = SamplingPlan::new(task.plan.strategy.clone(), self.set.class_counts(), task.rng)?;
         }
         let clean = task.plan.classes_to_clean()?;
-        let Outcome { set, removed } = edit(task, &self.set, clean, k, kind)?;
+        let Outcome { set, removed } = edit(task, self.set.take(), clean, k, kind)?;
         self.set = set;
         self.removed.extend(removed);
         Ok(())
@@ -115,22 +115,13 @@ impl Passes {
 /// Removes the rows of the classes to clean that their neighbours do not agree with. Negative rows come first.
 pub(super) fn edit(
     task: &mut Task<'_>,
-    set: &TrainSet,
+    set: TrainSet,
     clean: [bool; 2],
     k: usize,
     kind: KindSel,
 ) -> Result<Outcome, Stop> {
-    let verdicts = disagreeing(task, set, clean, k, kind)?;
-    let mut reasons = vec![None; set.rows()];
-    for (row, reason) in verdicts {
-        reasons[row] = Some(reason);
-    }
-    let stays = |row: &usize| reasons[*row].is_none();
-    let kept: Vec<usize> =
-        [false, true].into_iter().flat_map(|class| rows_of(&set.labels, class)).filter(stays).collect();
-    let gone = reasons.iter().enumerate().filter_map(|(row, reason)| reason.map(|reason| (row, reason)));
-    let removed = gone.map(|(row, reason)| Removed { origin: set.origins[row], step: task.step, reason }).collect();
-    Ok(Outcome { set: set.select(&kept), removed })
+    let gone = disagreeing(task, &set, clean, k, kind)?;
+    remove(task, set, &gone, RowOrder::NegativeFirst)
 }
 
 /// The rows of the classes to clean that their neighbours do not agree with, ascending, and why.
@@ -142,23 +133,17 @@ pub(super) fn disagreeing(
     kind: KindSel,
 ) -> Result<Vec<(usize, RemovalReason)>, Stop> {
     let k = task.at_most("n_neighbors", k, set.rows() - 1, set.rows());
-    let judged: Vec<usize> = (0..set.rows()).filter(|&row| clean[usize::from(set.labels[row])]).collect();
     // From how many neighbours of the other class on a row has to go.
     let enough = [false, true].map(|class| match kind {
-        KindSel::All => 1,
-        KindSel::Mode => (1..=k).find(|&others| is_outvoted(others, k, class, task.rng)).unwrap_or(k + 1),
+        _ if !clean[usize::from(class)] => None,
+        KindSel::All => Some(1),
+        KindSel::Mode => (1..=k).find(|&others| is_outvoted(others, k, class, task.rng)),
     });
-    let mut first = |share: f64| (task.progress)(0.8 * share);
-    let verdicts = others_among_nearest(set.features.view(), &set.labels, &judged, k, enough, &mut first)?;
-    let gone: Vec<usize> = judged.into_iter().zip(verdicts).filter(|&(_, gone)| gone).map(|(row, _)| row).collect();
-    // Only of these the number is wanted.
-    let mut second = |share: f64| (task.progress)(0.8 + 0.2 * share);
-    let found = Neighbours::new(set.features.view()).of_rows(&gone, k, &mut second)?;
-    let reason = |(query, row): (usize, usize)| {
-        let other_class = found.of(query).iter().filter(|near| set.labels[near.row] != set.labels[row]).count();
-        (row, RemovalReason::Outvoted { other_class, neighbours: k })
-    };
-    Ok(gone.into_iter().enumerate().map(reason).collect())
+    let gone = others_among_nearest(set.features.view(), &set.labels, k, enough, task.progress)?;
+    let neighbours = k as u32;
+    let reason =
+        |(row, others): (usize, usize)| (row, RemovalReason::Outvoted { other_class: others as u32, neighbours });
+    Ok(gone.into_iter().map(reason).collect())
 }
 
 /// Whether `other_class` of `voters` rows outvote a row of the given class.

@@ -13,8 +13,6 @@
 //! The ball is one of the numeric columns. Categories go to the one that most of the k nearest rows of the class have.
 //! New rows can lie outside the range of the class.
 
-use ndarray::Axis;
-
 use super::categories::Categories;
 use super::grow::Growing;
 use super::lines::Field;
@@ -76,16 +74,16 @@ impl Surroundings {
         let field = Field::of(set, &members);
         let found = task.part(0.0..0.5, |task| field.neighbours(task, &members, k))?;
         let others = rows_of(&set.labels, !class);
-        let index = set.features.select(Axis(0), &others);
         let across = task.part(0.5..1.0, |task| {
-            Neighbours::new(index.view()).of_points(field.space.view(), 1, Reach::Nearest, task.progress)
+            let index = Neighbours::among(set.features.view(), &others);
+            index.of_places(&members, 1, Reach::Nearest, task.progress)
         })?;
-        let categories = Categories::of(set);
+        let categories = task.categories(set, 1.0)?;
         let own =
             |query: usize| found.of(query).iter().map(|near| (members[near.row], near.squared_distance)).collect();
         let other = |query: usize| {
             let near = across.of(query).first();
-            near.map_or((members[query], 0.0), |near| (others[near.row], near.squared_distance))
+            near.map_or((members[query], 0.0), |near| (near.row, near.squared_distance))
         };
         let vote = |query: usize| categories.vote(members[query], &field.found(&found, query));
         let all = 0..members.len();

@@ -1,10 +1,11 @@
 //! Appending new rows below those that are there.
 
-use ndarray::{Array2, ArrayView2, Axis};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
 use super::{ResampleError, Task, report, root};
+use crate::ml::in_place::into_values;
+use crate::ml::kernel::prefer_large_pages;
 use crate::ml::sets::{Origin, TrainSet};
 
 /// Rows between two calls of the task's progress.
@@ -12,22 +13,28 @@ const BLOCK_ROWS: usize = 16_384;
 
 /// A set with room for new rows of one class.
 pub(super) struct Growing {
-    features: Array2<f64>,
-    /// Rows that were there before.
+    /// Row by row, those that were there before first.
+    values: Vec<f64>,
+    columns: usize,
+    /// Rows that were there before, and how many there is room for.
     rows: usize,
+    added: usize,
     class: bool,
+    /// Everything but the features.
     set: TrainSet,
 }
 
 impl Growing {
-    /// Makes room for `added` rows.
+    /// Makes room for `added` rows. Large blocks of memory grow without being copied.
     pub(super) fn new(mut set: TrainSet, class: bool, added: usize) -> Self {
         let (rows, columns) = set.features.dim();
-        let features = with_room(std::mem::replace(&mut set.features, Array2::zeros((0, columns))), added);
+        let mut values = into_values(std::mem::take(&mut set.features));
+        values.reserve_exact(added * columns);
+        prefer_large_pages(&mut values);
         set.labels.reserve_exact(added);
         set.origins.reserve_exact(added);
         set.weights = None;
-        Self { features, rows, class, set }
+        Self { values, columns, rows, added, class, set }
     }
 
     /// Appends all rows that there is room for: each with these parents and with the values that `fill` computes, on
@@ -41,16 +48,15 @@ impl Growing {
         parents: impl Fn(usize) -> [usize; 2],
         fill: impl Fn(usize, ArrayView2<'_, f64>, &mut [f64]) + Sync,
     ) -> Result<(), ResampleError> {
-        let whole = if task.keep_integers { &self.set.kinds.whole[..] } else { &[] };
-        let columns = self.features.ncols().max(1);
-        let added = self.features.nrows() - self.rows;
-        let (before, mut after) = self.features.view_mut().split_at(Axis(0), self.rows);
-        let before = before.view();
-        let values = after.as_slice_mut().unwrap_or_default();
-        for (part, values) in values.chunks_mut(BLOCK_ROWS * columns).enumerate() {
-            let first = part * BLOCK_ROWS;
-            report(task.progress, first as f64 / added as f64)?;
-            let broken = values.par_chunks_mut(columns).enumerate().with_min_len(256).filter_map(|(row, out)| {
+        for first in (0..self.added).step_by(BLOCK_ROWS) {
+            report(task.progress, first as f64 / self.added as f64)?;
+            let block = first..self.added.min(first + BLOCK_ROWS);
+            let whole = if task.keep_integers { &self.set.kinds.whole[..] } else { &[] };
+            // Zeros on all threads, since the system hands out the memory as it is written to.
+            self.values.par_extend((0..block.len() * self.columns).into_par_iter().map(|_| 0.0));
+            let (before, values) = halves(&mut self.values, self.rows, self.columns, first);
+            let rows = values.par_chunks_exact_mut(self.columns.max(1)).enumerate().with_min_len(256);
+            let broken = rows.filter_map(|(row, out)| {
                 fill(first + row, before, out);
                 whole.iter().for_each(|whole| whole.round(&mut out[whole.column]));
                 out.iter().position(|value| !value.is_finite())
@@ -58,11 +64,11 @@ impl Growing {
             if let Some(column) = broken.min() {
                 return Err(ResampleError::NotFinite { column });
             }
-        }
-        for new in 0..added {
-            let parents = parents(new).map(|parent| root(self.set.origins[parent]));
-            self.set.labels.push(self.class);
-            self.set.origins.push(Origin::Synthetic { step: task.step, parents });
+            for new in block {
+                let parents = parents(new).map(|parent| root(self.set.origins[parent]));
+                self.set.labels.push(self.class);
+                self.set.origins.push(Origin::Synthetic { step: task.step, parents });
+            }
         }
         Ok(())
     }
@@ -83,19 +89,6 @@ impl Growing {
         self.push_row(task, Origin::Synthetic { step: task.step, parents }, round, fill)
     }
 
-    /// Appends a row whose parents are rows of another set, which the growing one was taken from.
-    pub(super) fn push_of(
-        &mut self,
-        task: &mut Task<'_>,
-        source: &TrainSet,
-        parents: [usize; 2],
-        fill: impl FnOnce(&mut [f64]),
-    ) -> Result<(), ResampleError> {
-        let parents = parents.map(|parent| root(source.origins[parent]));
-        let round = task.keep_integers;
-        self.push_row(task, Origin::Synthetic { step: task.step, parents }, round, |_, out| fill(out))
-    }
-
     fn push_row(
         &mut self,
         task: &mut Task<'_>,
@@ -105,17 +98,15 @@ impl Growing {
     ) -> Result<(), ResampleError> {
         let added = self.set.labels.len() - self.rows;
         if added.is_multiple_of(BLOCK_ROWS) {
-            report(task.progress, added as f64 / (self.features.nrows() - self.rows) as f64)?;
+            report(task.progress, added as f64 / self.added as f64)?;
         }
-        let (before, mut after) = self.features.view_mut().split_at(Axis(0), self.rows);
-        let mut row = after.row_mut(added);
-        if let Some(values) = row.as_slice_mut() {
-            fill(before.view(), values);
-            if round {
-                self.set.kinds.whole.iter().for_each(|whole| whole.round(&mut values[whole.column]));
-            }
+        self.values.resize(self.values.len() + self.columns, 0.0);
+        let (before, values) = halves(&mut self.values, self.rows, self.columns, added);
+        fill(before, values);
+        if round {
+            self.set.kinds.whole.iter().for_each(|whole| whole.round(&mut values[whole.column]));
         }
-        if let Some(column) = row.iter().position(|value| !value.is_finite()) {
+        if let Some(column) = values.iter().position(|value| !value.is_finite()) {
             return Err(ResampleError::NotFinite { column });
         }
         self.set.labels.push(self.class);
@@ -132,26 +123,18 @@ impl Growing {
     }
 
     pub(super) fn finish(self) -> TrainSet {
-        debug_assert_eq!(self.features.nrows(), self.set.labels.len());
-        TrainSet { features: self.features, ..self.set }
+        let rows = self.set.labels.len();
+        debug_assert_eq!(self.values.len(), rows * self.columns);
+        let features = Array2::from_shape_vec((rows, self.columns), self.values).unwrap_or_default();
+        TrainSet { features, ..self.set }
     }
 }
 
-/// The rows with `added` rows of zeros below them. Large blocks of memory grow without being copied.
-fn with_room(features: Array2<f64>, added: usize) -> Array2<f64> {
-    let (rows, columns) = features.dim();
-    let mut values = match features.is_standard_layout() {
-        true => match features.into_raw_vec_and_offset() {
-            (values, None | Some(0)) => values,
-            (mut values, Some(offset)) => values.split_off(offset),
-        },
-        false => features.iter().copied().collect(),
-    };
-    values.truncate(rows * columns);
-    values.reserve_exact(added * columns);
-    // On all threads, since most of it is that the system hands out the memory.
-    values.par_extend((0..added * columns).into_par_iter().map(|_| 0.0));
-    Array2::from_shape_vec((rows + added, columns), values).unwrap_or_default()
+/// The `rows` rows that were there before, and the new ones from the `first` on.
+fn halves(values: &mut [f64], rows: usize, columns: usize, first: usize) -> (ArrayView2<'_, f64>, &mut [f64]) {
+    let (before, after) = values.split_at_mut(rows * columns);
+    let before = ArrayView2::from_shape((rows, columns), before).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]));
+    (before, &mut after[first * columns..])
 }
 
 /// `from + at * (to - from)`, also where the difference of two huge numbers overflows.

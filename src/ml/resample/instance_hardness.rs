@@ -40,7 +40,7 @@ pub(super) fn apply(
         easiest.sort_unstable();
         kept.extend(easiest);
     }
-    Ok(keep(task.step, &set, &kept, |row| RemovalReason::Hard { probability: own[row] }))
+    Ok(keep(task, set, &kept, |row| RemovalReason::Hard { probability: own[row] })?)
 }
 
 /// The probability of each row's own class, from the other folds.

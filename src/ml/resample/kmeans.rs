@@ -2,31 +2,38 @@
 //!
 //! S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2), 1982, from centres that
 //! are drawn with a chance proportional to the squared distance from those drawn before: D. Arthur and S. Vassilvitskii,
-//! "k-means++: the advantages of careful seeding", SODA 2007. Stops when the centres move less than 10⁻⁴ of the mean
-//! variance of the columns, or after 300 rounds. A cluster that loses all its rows takes the row farthest from its centre.
+//! "k-means++: the advantages of careful seeding", SODA 2007; of very many rows, from those that lie evenly spread among
+//! them ([`SAMPLED`]). Stops when the centres move less than 10⁻⁴ of the mean variance of the columns, or after 300
+//! rounds. A cluster that loses all its rows takes the row farthest from its centre.
 //!
 //! scikit-learn's `KMeans` tries several candidates for each first centre, and its `MiniBatchKMeans` looks at samples;
 //! clusters are alike, not equal.
+//!
+//! Memory: 40 bytes a row.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1};
 use rayon::prelude::*;
 
 use super::draws::Draws;
+use super::nearest_centre::NearestCentres;
 use super::report;
-use crate::ml::neighbours::{Neighbours, Progress, Reach};
+use crate::ml::neighbours::Progress;
 use crate::ml::observe::Stop;
 
 const MAX_ROUNDS: usize = 300;
 const TOLERANCE: f64 = 1e-4;
 /// First centres between two calls of the progress.
 const BLOCK_CENTRES: usize = 8;
+/// First centres are drawn from so many rows, or three for each centre, as `MiniBatchKMeans` has it.
+const SAMPLED: usize = 65_536;
+const SAMPLED_PER_CENTRE: usize = 3;
 
 /// Rows in clusters.
 pub(super) struct Clusters {
     /// Clusters by features.
     pub(super) centres: Array2<f64>,
     /// The cluster of each row.
-    pub(super) of: Vec<usize>,
+    pub(super) of: Vec<u32>,
 }
 
 /// Divides rows into `count` clusters, or as many as there are rows.
@@ -39,14 +46,16 @@ pub(super) fn kmeans(
     let count = count.min(features.nrows());
     let first = first_centres(features, count, draws, &mut |share| progress(0.2 * share))?;
     let mut clusters = Clusters { centres: features.select(ndarray::Axis(0), &first), of: Vec::new() };
+    let mut nearest = NearestCentres::new(features);
     let tolerance = TOLERANCE * mean_variance(features);
     for round in 0..MAX_ROUNDS {
         // Most of the way is in the first rounds.
         let done = |round: usize| 0.2 + 0.8 * (1.0 - 1.0 / (1.0 + round as f64 / 10.0));
         let (from, to) = (done(round), done(round + 1));
         let mut within = |share: f64| progress(from + (to - from) * share);
-        let distances = clusters.assign(features, &mut within)?;
-        let centres = clusters.means(features, &distances);
+        nearest.find(&clusters.centres, &mut within)?;
+        clusters.of.clone_from(&nearest.of);
+        let centres = clusters.means(features);
         let moved = (&centres - &clusters.centres).mapv(|gap| gap * gap).sum();
         clusters.centres = centres;
         if moved <= tolerance {
@@ -64,17 +73,19 @@ fn first_centres(
     progress: &mut Progress<'_>,
 ) -> Result<Vec<usize>, Stop> {
     let rows = features.nrows();
+    let sampled = rows.min(SAMPLED.max(SAMPLED_PER_CENTRE * count));
+    let row = |place: usize| (place as u64 * rows as u64 / sampled as u64) as usize;
     let mut centres = Vec::with_capacity(count);
-    let mut nearest = vec![f64::INFINITY; rows];
+    let mut nearest = vec![f64::INFINITY; sampled];
     while centres.len() < count {
         if centres.len() % BLOCK_CENTRES == 0 {
             report(progress, centres.len() as f64 / count as f64)?;
         }
-        let centre = if centres.is_empty() { draws.below(rows) } else { draw_by_weight(&nearest, draws) };
-        centres.push(centre);
-        let point = features.row(centre);
-        nearest.par_iter_mut().enumerate().with_min_len(1024).for_each(|(row, nearest)| {
-            let gaps = features.row(row).into_iter().zip(point).map(|(a, b)| (a - b) * (a - b));
+        let centre = if centres.is_empty() { draws.below(sampled) } else { draw_by_weight(&nearest, draws) };
+        centres.push(row(centre));
+        let point = features.row(row(centre));
+        nearest.par_iter_mut().enumerate().with_min_len(1024).for_each(|(place, nearest)| {
+            let gaps = features.row(row(place)).into_iter().zip(point).map(|(a, b)| (a - b) * (a - b));
             *nearest = nearest.min(gaps.sum());
         });
     }
@@ -106,46 +117,52 @@ fn mean_variance(features: ArrayView2<'_, f64>) -> f64 {
 }
 
 impl Clusters {
-    /// Puts each row into the cluster with the nearest centre; gives the squared distances to it.
-    fn assign(&mut self, features: ArrayView2<'_, f64>, progress: &mut Progress<'_>) -> Result<Vec<f64>, Stop> {
-        let found = Neighbours::new(self.centres.view()).of_points(features, 1, Reach::Nearest, progress)?;
-        let nearest = |row: usize| found.of(row).first().map_or((0, 0.0), |near| (near.row, near.squared_distance));
-        let (of, distances) = (0..features.nrows()).map(nearest).unzip();
-        self.of = of;
-        Ok(distances)
-    }
-
     /// The mean of each cluster.
-    fn means(&mut self, features: ArrayView2<'_, f64>, distances: &[f64]) -> Array2<f64> {
-        let mut rows = vec![0_usize; self.centres.nrows()];
-        self.of.iter().for_each(|&cluster| rows[cluster] += 1);
-        self.fill_empty(&mut rows, distances);
+    fn means(&mut self, features: ArrayView2<'_, f64>) -> Array2<f64> {
+        let mut counts = vec![0_usize; self.centres.nrows()];
+        self.of.iter().for_each(|&cluster| counts[cluster as usize] += 1);
+        self.fill_empty(&mut counts, features);
+        let rows = by_cluster(&self.of, &counts);
         let mut means = Array2::zeros(self.centres.dim());
-        for (row, &cluster) in self.of.iter().enumerate() {
-            let share = 1.0 / rows[cluster] as f64;
-            means.row_mut(cluster).scaled_add(share, &features.row(row));
-        }
+        let values = means.as_slice_mut().unwrap_or_default();
+        values.par_chunks_exact_mut(features.ncols().max(1)).zip(rows).for_each(|(mean, rows)| {
+            let share = 1.0 / rows.len() as f64;
+            let mut mean = ArrayViewMut1::from(mean);
+            rows.iter().for_each(|&row| mean.scaled_add(share, &features.row(row as usize)));
+        });
         means
     }
 
     /// Gives each empty cluster the farthest row of a cluster that has others.
-    fn fill_empty(&mut self, rows: &mut [usize], distances: &[f64]) {
+    fn fill_empty(&mut self, rows: &mut [usize], features: ArrayView2<'_, f64>) {
         if rows.iter().all(|&rows| rows > 0) {
             return;
         }
+        let distance = |row: usize| {
+            let centre = self.centres.row(self.of[row] as usize);
+            features.row(row).into_iter().zip(centre).map(|(a, b)| (a - b) * (a - b)).sum::<f64>()
+        };
+        let distances: Vec<f64> = (0..features.nrows()).into_par_iter().map(distance).collect();
         let mut far: Vec<usize> = (0..distances.len()).collect();
         far.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]).then(a.cmp(&b)));
         let mut far = far.into_iter();
         for cluster in 0..rows.len() {
             if rows[cluster] == 0
-                && let Some(row) = far.find(|&row| rows[self.of[row]] > 1)
+                && let Some(row) = far.find(|&row| rows[self.of[row] as usize] > 1)
             {
-                rows[self.of[row]] -= 1;
-                self.of[row] = cluster;
+                rows[self.of[row] as usize] -= 1;
+                self.of[row] = cluster as u32;
                 rows[cluster] = 1;
             }
         }
     }
+}
+
+/// The rows of each cluster, ascending.
+fn by_cluster(of: &[u32], counts: &[usize]) -> Vec<Vec<u32>> {
+    let mut rows: Vec<Vec<u32>> = counts.iter().map(|&count| Vec::with_capacity(count)).collect();
+    of.iter().enumerate().for_each(|(row, &cluster)| rows[cluster as usize].push(row as u32));
+    rows
 }
 
 #[cfg(test)]
@@ -174,7 +191,7 @@ mod tests {
             for row in 0..60 {
                 assert_eq!(clusters.of[row], clusters.of[row % 3]);
                 let mean = features.slice(ndarray::s![row % 3..;3, ..]).mean_axis(ndarray::Axis(0)).unwrap();
-                let gap = (&clusters.centres.row(clusters.of[row]) - &mean).mapv(f64::abs).sum();
+                let gap = (&clusters.centres.row(clusters.of[row] as usize) - &mean).mapv(f64::abs).sum();
                 assert!(gap < 1e-9, "{gap}");
             }
         }

@@ -14,7 +14,6 @@
 //! follow it, but the clusters are `kmeans`'s own, so that rows are not promised to be the same. Where no cluster is
 //! good enough imbalanced-learn raises; here rows are made as SMOTE makes them.
 
-use super::categories::Categories;
 use super::draws::Draws;
 use super::kmeans::kmeans;
 use super::lines::{Field, Lines, draw_lines, extend};
@@ -65,18 +64,19 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, method: &ResampleMethod)
 }
 
 /// The rows of the class in each cluster that gets new ones.
-fn homes(set: &TrainSet, of: &[usize], class: bool, settings: &Settings) -> Vec<Vec<usize>> {
+fn homes(set: &TrainSet, of: &[u32], class: bool, settings: &Settings) -> Vec<Vec<usize>> {
     let threshold = match settings.threshold {
         _ if settings.clusters == 1 => f64::NEG_INFINITY,
         AutoOr::Number(number) => number,
         AutoOr::Auto(_) => 0.5,
     };
-    let count = of.iter().max().map_or(0, |&largest| largest + 1);
+    let count = of.iter().max().map_or(0, |&largest| largest as usize + 1);
     let mut members = vec![(0_usize, Vec::new()); count];
     for (row, &cluster) in of.iter().enumerate() {
-        members[cluster].0 += 1;
+        let (rows, own) = &mut members[cluster as usize];
+        *rows += 1;
         if set.labels[row] == class {
-            members[cluster].1.push(row);
+            own.push(row);
         }
     }
     let is_home =
@@ -93,7 +93,7 @@ fn within(
     count: usize,
 ) -> Result<Lines, Stop> {
     let counts = task.part(0.0..0.4, |task| parts(task, set, homes, settings, count))?;
-    let categories = Categories::of(set);
+    let categories = task.categories(set, 0.4)?;
     let mut all = Lines::none();
     for (index, (home, part)) in homes.iter().zip(counts).enumerate() {
         let at = |index: usize| 0.4 + 0.6 * index as f64 / homes.len() as f64;

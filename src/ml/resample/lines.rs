@@ -26,6 +26,13 @@ pub(super) struct Line {
     pub(super) at: f64,
 }
 
+impl Line {
+    /// The end that the new row is nearer to, and the first from the middle.
+    pub(super) fn nearer(&self) -> usize {
+        if self.at > 0.5 { self.to } else { self.from }
+    }
+}
+
 /// Lines, and for each new row and each column of categories the row that it is taken from.
 pub(super) struct Lines {
     pub(super) lines: Vec<Line>,
@@ -82,9 +89,12 @@ pub(super) fn draw_lines(
     count: usize,
 ) -> Result<Lines, Stop> {
     task.draws.restart();
-    let drawn = task.draws.many_below(bases.len() * k, count);
-    let shares: Vec<f64> = (0..count).map(|_| task.draws.uniform()).collect();
-    let ends: Vec<(usize, usize)> = drawn.into_iter().map(|index| (index / k, index % k)).collect();
+    let below = bases.len() * k;
+    let ends = task.draw(count, |draws, _| {
+        let index = draws.below(below);
+        (index / k, index % k)
+    })?;
+    let shares = task.draw(count, |draws, _| draws.uniform())?;
     lines_to(task, categories, bases, field, k, &ends, &shares)
 }
 

@@ -15,12 +15,11 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, alpha: f64) -> Result<Ou
     let (class, count) = task.rows_to_add(&set)?;
     let members = rows_of(&set.labels, class);
     let groups = set.kinds.categories.len();
-    let mut lines = Lines::none();
-    for _ in 0..count {
-        let [from, to] = [(); 2].map(|()| members[task.draws.below(members.len())]);
-        let at = task.draws.beta(alpha, alpha);
-        lines.takes.extend(vec![if at > 0.5 { to } else { from }; groups]);
-        lines.lines.push(Line { from, to, at });
-    }
+    let drawn = task.draw(count, |draws, _| {
+        let [from, to] = [(); 2].map(|()| members[draws.below(members.len())]);
+        Line { from, to, at: draws.beta(alpha, alpha) }
+    })?;
+    let takes = drawn.iter().flat_map(|line| std::iter::repeat_n(line.nearer(), groups)).collect();
+    let lines = Lines { lines: drawn, takes };
     Ok(Outcome::grown(extend(task, set, class, &lines)?))
 }

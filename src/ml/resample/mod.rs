@@ -35,6 +35,7 @@ mod kmeans_smote;
 mod lines;
 mod mixup;
 mod near_miss;
+mod nearest_centre;
 mod neighbourhood_cleaning;
 mod numpy_rng;
 mod one_sided;
@@ -43,6 +44,7 @@ mod polynom_fit;
 mod prowsyn;
 mod random_over;
 mod random_under;
+mod removal;
 mod share;
 mod smote;
 mod smote_enn;
@@ -51,19 +53,22 @@ mod smoten;
 mod smotenc;
 mod support_vectors;
 mod svm_smote;
+mod task;
 mod tomek;
 
 pub use error::{Note, ResampleError};
 pub use plan::PlanError;
+pub use removal::{RemovalReason, Removed};
 pub use support_vectors::MAX_SVM_ROWS;
 
 use std::ops::ControlFlow;
 
 use self::draws::Draws;
 use self::plan::SamplingPlan;
-use super::config::{ResampleMethod, ResampleStep, RngKind};
+use self::removal::{Outcome, RowOrder, keep, remove};
+use self::task::{Task, report};
+use super::config::{ResampleMethod, ResampleStep};
 use super::labels::ClassNames;
-use super::neighbours::Progress;
 use super::observe::Stop;
 use super::seed::Seed;
 use super::sets::{Origin, TrainSet};
@@ -81,61 +86,6 @@ pub struct Resampled {
     pub notes: Vec<Note>,
 }
 
-/// A row that a step removed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Removed {
-    /// What the row was; a row that an earlier step had made can be removed too.
-    pub origin: Origin,
-    /// Counts all steps of the job from 0.
-    pub step: usize,
-    pub reason: RemovalReason,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RemovalReason {
-    /// It and a row of the other class are each other's nearest neighbours.
-    TomekLink { other: Origin },
-    /// An under-sampler did not draw it or ranked it too low.
-    NotSelected,
-    /// So many of its nearest neighbours are of the other class.
-    Outvoted { other_class: usize, neighbours: usize },
-    /// It is near a row of the minority that the majority outvotes.
-    NearMinority { minority: Origin },
-    /// The rows that were kept tell its class without it.
-    Redundant,
-    /// The centre of its cluster, or the row nearest to that, stands for it.
-    Clustered,
-    /// Cross-validation gives its own class this probability, less than the rows that were kept.
-    Hard { probability: f64 },
-}
-
-impl RemovalReason {
-    /// The name in reports and in the columns of origins.
-    pub fn name(self) -> &'static str {
-        match self {
-            RemovalReason::TomekLink { .. } => "tomek_link",
-            RemovalReason::NotSelected => "not_selected",
-            RemovalReason::Outvoted { .. } => "outvoted",
-            RemovalReason::NearMinority { .. } => "near_minority",
-            RemovalReason::Redundant => "redundant",
-            RemovalReason::Clustered => "clustered",
-            RemovalReason::Hard { .. } => "hard",
-        }
-    }
-
-    /// The row that had to do with it, if one had.
-    pub fn other(self) -> Option<Origin> {
-        match self {
-            RemovalReason::TomekLink { other } | RemovalReason::NearMinority { minority: other } => Some(other),
-            RemovalReason::NotSelected
-            | RemovalReason::Outvoted { .. }
-            | RemovalReason::Redundant
-            | RemovalReason::Clustered
-            | RemovalReason::Hard { .. } => None,
-        }
-    }
-}
-
 /// Does one step. `step_index` counts all steps of the job; the default generator draws from a stream of `seed`
 /// that is the step's own. `progress` is called with the share of the step that is done, at least every few
 /// tenths of a second.
@@ -150,9 +100,15 @@ pub fn apply(
     seed: Seed,
     progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
 ) -> Result<Resampled, ResampleError> {
+    // Never falls, whatever a method does that takes another's way in the middle.
+    let mut most = 0.0_f64;
+    let progress = &mut |share: f64| {
+        most = most.max(share);
+        progress(most)
+    };
     report(progress, 0.0)?;
     let mut task = Task {
-        step: step_index,
+        step: u16::try_from(step_index).unwrap_or(u16::MAX),
         rng: step.rng,
         keep_integers: step.keep_integers,
         draws: &mut Draws::new(step, step_index, seed)?,
@@ -235,92 +191,13 @@ fn run(task: &mut Task<'_>, method: &ResampleMethod, set: TrainSet) -> Result<Ou
     }
 }
 
-/// The rows after a method and those that it removed.
-struct Outcome {
-    set: TrainSet,
-    removed: Vec<Removed>,
-}
-
-impl Outcome {
-    fn grown(set: TrainSet) -> Self {
-        Self { set, removed: Vec::new() }
-    }
-}
-
-/// What a method needs besides its rows and parameters.
-struct Task<'a> {
-    step: usize,
-    rng: RngKind,
-    keep_integers: bool,
-    draws: &'a mut Draws,
-    plan: SamplingPlan,
-    notes: &'a mut Vec<Note>,
-    progress: &'a mut Progress<'a>,
-}
-
-impl Task<'_> {
-    /// Does a part of the work, which is this stretch of the step's progress.
-    fn part<T>(&mut self, stretch: std::ops::Range<f64>, work: impl FnOnce(&mut Task<'_>) -> T) -> T {
-        let progress = &mut *self.progress;
-        let mut within = |share: f64| progress(stretch.start + (stretch.end - stretch.start) * share);
-        work(&mut Task {
-            step: self.step,
-            rng: self.rng,
-            keep_integers: self.keep_integers,
-            draws: &mut *self.draws,
-            plan: self.plan.clone(),
-            notes: &mut *self.notes,
-            progress: &mut within,
-        })
-    }
-
-    /// Whether imbalanced-learn's rows are wanted, mistakes included.
-    fn is_numpy(&self) -> bool {
-        self.rng == RngKind::Numpy
-    }
-
-    /// Which class the rules about the minority mean. On equal counts imbalanced-learn's methods take the class of the
-    /// first row.
-    fn minority_of(&self, set: &TrainSet) -> bool {
-        let counts = set.class_counts();
-        let tied = self.is_numpy() && counts.positive == counts.negative;
-        if tied { set.labels.first() == Some(&true) } else { self.plan.minority }
-    }
-
-    /// `asked` neighbours, or the `most` that `rows` rows allow, which is noted.
-    fn at_most(&mut self, parameter: &str, asked: usize, most: usize, rows: usize) -> usize {
-        if asked <= most {
-            return asked;
-        }
-        self.notes.push(Note::FewerNeighbours { parameter: parameter.to_owned(), asked, used: most, rows });
-        most
-    }
-
-    /// How many rows to add, and to which class: a step grows one.
-    fn rows_to_add(&self, set: &TrainSet) -> Result<(bool, usize), ResampleError> {
-        let [negative, positive] = self.plan.rows_to_add()?;
-        if negative > 0 && positive > 0 {
-            return Err(PlanError::BothGrow.into());
-        }
-        check_size(set.rows(), negative + positive, RESAMPLED_ROWS_MAX)?;
-        Ok((positive > 0, negative + positive))
-    }
-}
-
-fn report(progress: &mut Progress<'_>, fraction: f64) -> Result<(), Stop> {
-    match progress(fraction) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(stop) => Err(stop),
-    }
-}
-
 /// The rows of one class, ascending.
 fn rows_of(labels: &[bool], class: bool) -> Vec<usize> {
     (0..labels.len()).filter(|&row| labels[row] == class).collect()
 }
 
 /// The row of the training part that a row comes from; for a synthetic one its first parent.
-fn root(origin: Origin) -> usize {
+fn root(origin: Origin) -> u32 {
     match origin {
         Origin::Row(row) => row,
         Origin::Synthetic { parents, .. } => parents[0],
@@ -330,15 +207,4 @@ fn root(origin: Origin) -> usize {
 fn check_size(rows: usize, added: usize, most: usize) -> Result<(), ResampleError> {
     let rows = rows.saturating_add(added);
     if rows > most { Err(ResampleError::TooManyRows { rows, most }) } else { Ok(()) }
-}
-
-/// The kept rows in the given order; `why` tells of every other row why it is gone.
-fn keep(step: usize, set: &TrainSet, kept: &[usize], why: impl Fn(usize) -> RemovalReason) -> Outcome {
-    let mut stays = vec![false; set.rows()];
-    for &row in kept {
-        stays[row] = true;
-    }
-    let gone = (0..set.rows()).filter(|&row| !stays[row]);
-    let removed = gone.map(|row| Removed { origin: set.origins[row], step, reason: why(row) }).collect();
-    Outcome { set: set.select(kept), removed }
 }

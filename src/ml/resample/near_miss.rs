@@ -48,7 +48,7 @@ pub(super) fn apply(
         };
         kept.extend(ranked.into_iter().take(wanted));
     }
-    Ok(keep(task.step, &set, &kept, |_| RemovalReason::NotSelected))
+    Ok(keep(task, set, &kept, |_| RemovalReason::NotSelected)?)
 }
 
 /// The ranking of version 3, which has the rows near the minority only.

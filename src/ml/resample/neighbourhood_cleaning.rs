@@ -8,7 +8,7 @@
 //!    imbalanced-learn; only rows of a class to clean that has more than `threshold_cleaning` times the minority's rows.
 
 use super::edited::{disagreeing, is_outvoted};
-use super::{Outcome, RemovalReason, Removed, ResampleError, Task, rows_of};
+use super::{Outcome, RemovalReason, ResampleError, RowOrder, Task, remove, rows_of};
 use crate::ml::config::KindSel;
 use crate::ml::neighbours::Neighbours;
 use crate::ml::observe::Stop;
@@ -23,10 +23,9 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize, threshold: f64
     for (row, minority) in near {
         reasons[row].get_or_insert(RemovalReason::NearMinority { minority: set.origins[minority] });
     }
-    let kept: Vec<usize> = (0..set.rows()).filter(|&row| reasons[row].is_none()).collect();
     let gone = reasons.into_iter().enumerate().filter_map(|(row, reason)| reason.map(|reason| (row, reason)));
-    let removed = gone.map(|(row, reason)| Removed { origin: set.origins[row], step: task.step, reason }).collect();
-    Ok(Outcome { set: set.select(&kept), removed })
+    let gone: Vec<(usize, RemovalReason)> = gone.collect();
+    Ok(remove(task, set, &gone, RowOrder::AsBefore)?)
 }
 
 /// Rows to remove, each with the misclassified row of the minority that it is near.

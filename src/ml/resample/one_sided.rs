@@ -20,13 +20,15 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize, seeds: usize) 
         each_class(task, &set, |task, class| {
             let store = Store::new(task, &set, class, k, seeds)?;
             let mut kept = store.chosen();
-            let rest = (0..store.members.len()).filter(|place| !store.joined.contains(place));
+            let mut joined = vec![false; store.members.len()];
+            store.joined.iter().for_each(|&place| joined[place] = true);
+            let rest = (0..store.members.len()).filter(|&place| !joined[place]);
             kept.extend(rest.filter(|&place| store.misclassifies(place)).map(|place| store.members[place]));
             Ok(kept)
         })
     })?;
-    let mut outcome = keep(task.step, &set, &kept, |_| RemovalReason::Redundant);
-    let cleaned = task.part(0.6..1.0, |task| tomek::remove_links(task, &outcome.set, clean))?;
+    let mut outcome = task.part(0.6..0.6, |task| keep(task, set, &kept, |_| RemovalReason::Redundant))?;
+    let cleaned = task.part(0.6..1.0, |task| tomek::remove_links(task, outcome.set, clean))?;
     outcome.removed.extend(cleaned.removed);
     Ok(Outcome { set: cleaned.set, removed: outcome.removed })
 }

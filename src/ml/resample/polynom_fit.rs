@@ -19,13 +19,14 @@ use super::categories::Categories;
 use super::grow::{Growing, between};
 use super::{Outcome, ResampleError, Task, rows_of};
 use crate::ml::config::Topology;
+use crate::ml::observe::Stop;
 use crate::ml::sets::TrainSet;
 
 pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, topology: Topology) -> Result<Outcome, ResampleError> {
     let (class, count) = task.rows_to_add(&set)?;
     let members = rows_of(&set.labels, class);
     let places = match topology {
-        Topology::Mesh => midpoints(task, &members, count),
+        Topology::Mesh => midpoints(task, &members, count)?,
         Topology::Bus | Topology::Star => steps(task, &members, count, topology),
     };
     let mean = mean(&set, &members);
@@ -69,15 +70,13 @@ fn steps(task: &mut Task<'_>, members: &[usize], count: usize, topology: Topolog
     places.map(|(line, at)| Place { from: members[line], to: end(line), at }).collect()
 }
 
-fn midpoints(task: &mut Task<'_>, members: &[usize], count: usize) -> Vec<Place> {
-    (0..count)
-        .map(|_| {
-            let first = task.draws.below(members.len());
-            let second = task.draws.below((members.len() - 1).max(1));
-            let second = if second >= first { (second + 1).min(members.len() - 1) } else { second };
-            Place { from: members[first], to: Some(members[second]), at: 0.5 }
-        })
-        .collect()
+fn midpoints(task: &mut Task<'_>, members: &[usize], count: usize) -> Result<Vec<Place>, Stop> {
+    task.draw(count, |draws, _| {
+        let first = draws.below(members.len());
+        let second = draws.below((members.len() - 1).max(1));
+        let second = if second >= first { (second + 1).min(members.len() - 1) } else { second };
+        Place { from: members[first], to: Some(members[second]), at: 0.5 }
+    })
 }
 
 fn mean(set: &TrainSet, members: &[usize]) -> Array1<f64> {

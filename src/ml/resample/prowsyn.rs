@@ -8,9 +8,7 @@
 //!
 //! Categories are those of the nearer end.
 
-use ndarray::Axis;
-
-use super::categories::Categories;
+use super::draws::Draws;
 use super::lines::{Line, Lines, extend};
 use super::share::apportion;
 use super::{Outcome, ResampleError, Task, rows_of};
@@ -31,23 +29,21 @@ pub(super) fn apply(
     }
     let levels = task.part(0.0..0.9, |task| proximity_levels(task, &set, class, k, levels))?;
     let weights: Vec<f64> = (0..levels.len()).map(|level| (-theta * level as f64).exp()).collect();
-    let groups = Categories::of(&set).groups().len();
-    let mut lines = Lines::none();
+    let groups = set.kinds.categories.len();
+    let mut drawn = Vec::with_capacity(count);
     for (level, part) in levels.iter().zip(apportion(&weights, count)) {
-        for _ in 0..part {
-            let line = draw_line(task, level);
-            lines.takes.extend(vec![if line.at > 0.5 { line.to } else { line.from }; groups]);
-            lines.lines.push(line);
-        }
+        drawn.extend(task.part(0.9..0.9, |task| task.draw(part, |draws, _| draw_line(draws, level)))?);
     }
+    let takes = drawn.iter().flat_map(|line| std::iter::repeat_n(line.nearer(), groups)).collect();
+    let lines = Lines { lines: drawn, takes };
     task.part(0.9..1.0, |task| Ok(Outcome::grown(extend(task, set, class, &lines)?)))
 }
 
-fn draw_line(task: &mut Task<'_>, level: &[usize]) -> Line {
-    let first = task.draws.below(level.len());
-    let second = task.draws.below((level.len() - 1).max(1));
+fn draw_line(draws: &mut Draws, level: &[usize]) -> Line {
+    let first = draws.below(level.len());
+    let second = draws.below((level.len() - 1).max(1));
     let second = if second >= first { (second + 1).min(level.len() - 1) } else { second };
-    Line { from: level[first], to: level[second], at: task.draws.uniform() }
+    Line { from: level[first], to: level[second], at: draws.uniform() }
 }
 
 /// The rows of the class, the level nearest to the other class first; no level is empty.
@@ -58,7 +54,7 @@ fn proximity_levels(
     k: usize,
     levels: usize,
 ) -> Result<Vec<Vec<usize>>, Stop> {
-    let others = set.features.select(Axis(0), &rows_of(&set.labels, !class));
+    let others = rows_of(&set.labels, !class);
     let mut left = rows_of(&set.labels, class);
     let mut found = Vec::new();
     for level in 1..levels {
@@ -66,15 +62,15 @@ fn proximity_levels(
             break;
         }
         let at = |level: usize| level as f64 / levels as f64;
-        let features = set.features.select(Axis(0), &left);
-        let near = task.part(at(level - 1)..at(level), |task| {
-            Neighbours::new(features.view()).of_points(others.view(), k, Reach::Nearest, task.progress)
-        })?;
-        let mut is_near = vec![false; left.len()];
-        (0..others.nrows()).flat_map(|query| near.of(query)).for_each(|near| is_near[near.row] = true);
-        let (nearer, rest): (Vec<_>, Vec<_>) = left.into_iter().zip(is_near).partition(|&(_, near)| near);
-        found.push(nearer.into_iter().map(|(row, _)| row).collect());
-        left = rest.into_iter().map(|(row, _)| row).collect();
+        let index = Neighbours::among(set.features.view(), &left);
+        let near =
+            task.part(at(level - 1)..at(level), |task| index.of_places(&others, k, Reach::Nearest, task.progress))?;
+        drop(index);
+        let mut is_near = vec![false; set.rows()];
+        (0..others.len()).flat_map(|query| near.of(query)).for_each(|near| is_near[near.row] = true);
+        let (nearer, rest) = left.into_iter().partition(|&row| is_near[row]);
+        found.push(nearer);
+        left = rest;
     }
     if !left.is_empty() {
         found.push(left);

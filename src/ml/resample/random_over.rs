@@ -14,6 +14,7 @@ use ndarray::Array2;
 
 use super::grow::Growing;
 use super::{Outcome, ResampleError, Task, rows_of};
+use crate::ml::observe::Stop;
 use crate::ml::sets::TrainSet;
 
 pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, shrinkage: Option<f64>) -> Result<Outcome, ResampleError> {
@@ -29,7 +30,7 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, shrinkage: Option<f64>) 
 
 /// Copies rows of a class.
 pub(super) fn copy(task: &mut Task<'_>, set: TrainSet, class: bool, count: usize) -> Result<Outcome, ResampleError> {
-    let drawn = draw(task, &set, class, count);
+    let drawn = draw(task, &set, class, count)?;
     let mut growing = Growing::new(set, class, count);
     drawn.into_iter().try_for_each(|parent| growing.copy(task, parent))?;
     Ok(Outcome::grown(growing.finish()))
@@ -43,7 +44,7 @@ pub(super) fn smooth(
     count: usize,
     widths: &[f64],
 ) -> Result<Outcome, ResampleError> {
-    let drawn = draw(task, &set, class, count);
+    let drawn = draw(task, &set, class, count)?;
     let numbers = set.kinds.numeric_columns(set.features.ncols());
     let mut growing = Growing::new(set, class, count);
     for parent in drawn {
@@ -56,9 +57,9 @@ pub(super) fn smooth(
     Ok(Outcome::grown(growing.finish()))
 }
 
-fn draw(task: &mut Task<'_>, set: &TrainSet, class: bool, count: usize) -> Vec<usize> {
+fn draw(task: &mut Task<'_>, set: &TrainSet, class: bool, count: usize) -> Result<Vec<usize>, Stop> {
     let members = rows_of(&set.labels, class);
-    task.draws.many_below(members.len(), count).into_iter().map(|index| members[index]).collect()
+    task.draw(count, |draws, _| members[draws.below(members.len())])
 }
 
 /// The standard deviation of the noise of each feature.

@@ -9,7 +9,7 @@ use crate::ml::sets::TrainSet;
 pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, replacement: bool) -> Result<Outcome, ResampleError> {
     let wanted = task.plan.rows_to_keep()?;
     let kept = select(task, &set.labels, wanted, replacement);
-    Ok(keep(task.step, &set, &kept, |_| RemovalReason::NotSelected))
+    Ok(keep(task, set, &kept, |_| RemovalReason::NotSelected)?)
 }
 
 /// The kept rows, negative ones first, each class in drawn order.

@@ -7,7 +7,6 @@
 //! A class of m rows allows at most m − 1 neighbours; one row alone is copied. Columns of categories count in the
 //! distance as they are and are voted on, where imbalanced-learn interpolates them into values that nothing has.
 
-use super::categories::Categories;
 use super::lines::{Field, draw_lines, extend};
 use super::{Note, Outcome, ResampleError, Task, random_over, rows_of};
 use crate::ml::sets::TrainSet;
@@ -35,7 +34,7 @@ pub(super) fn add(
     let Some(k) = fitting_k(task, "k_neighbors", members.len(), k) else {
         return random_over::copy(task, set, class, count);
     };
-    let categories = Categories::of(&set);
+    let categories = task.categories(&set, 0.0)?;
     let lines =
         task.part(0.0..0.9, |task| draw_lines(task, &categories, &members, &Field::of(&set, &members), k, count))?;
     task.part(0.9..1.0, |task| Ok(Outcome::grown(extend(task, set, class, &lines)?)))

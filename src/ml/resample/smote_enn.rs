@@ -16,5 +16,5 @@ pub(super) fn apply(
     kind: KindSel,
 ) -> Result<Outcome, ResampleError> {
     let grown = task.part(0.0..0.5, |task| smote::apply(task, set, k))?;
-    task.part(0.5..1.0, |task| Ok(edited::edit(task, &grown.set, [true, true], edit_k, kind)?))
+    task.part(0.5..1.0, |task| Ok(edited::edit(task, grown.set, [true, true], edit_k, kind)?))
 }

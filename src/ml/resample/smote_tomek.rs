@@ -9,5 +9,5 @@ use crate::ml::sets::TrainSet;
 
 pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize) -> Result<Outcome, ResampleError> {
     let grown = task.part(0.0..0.5, |task| smote::apply(task, set, k))?;
-    task.part(0.5..1.0, |task| Ok(tomek::remove_links(task, &grown.set, [true, true])?))
+    task.part(0.5..1.0, |task| Ok(tomek::remove_links(task, grown.set, [true, true])?))
 }

@@ -32,9 +32,9 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize) -> Result<Outc
     let Some(k) = fitting_k(task, "k_neighbors", members.len(), k) else {
         return random_over::copy(task, set, class, count);
     };
-    let categories = Categories::of(&set);
+    let categories = task.categories(&set, 0.0)?;
     let space = space(&set, &members, &categories);
-    let drawn = task.draws.many_below(members.len(), count);
+    let drawn = task.draw(count, |draws, _| draws.below(members.len()))?;
     let found = task.part(0.0..0.8, |task| {
         Neighbours::new(space.view()).of_points(space.view(), k + 1, Reach::Nearest, task.progress)
     })?;

@@ -36,7 +36,7 @@ pub(super) fn apply(task: &mut Task<'_>, set: TrainSet, k: usize) -> Result<Outc
     let Some(k) = fitting_k(task, "k_neighbors", members.len(), k) else {
         return random_over::copy(task, set, class, count);
     };
-    let categories = Categories::of(&set);
+    let categories = task.categories(&set, 0.0)?;
     let space = space(&set, &members, &numbers, &categories);
     let field = Field { rows: members.as_slice().into(), space: space.into() };
     let mut lines = task.part(0.0..0.8, |task| draw_lines(task, &categories, &members, &field, k, count))?;
@@ -115,6 +115,7 @@ mod tests {
     use super::{Categories, median_spread, space};
     use crate::ml::sets::{FeatureKinds, TrainSet};
     use ndarray::array;
+    use std::ops::ControlFlow;
 
     #[test]
     fn rows_that_differ_in_one_category_are_the_median_spread_apart() {
@@ -124,7 +125,8 @@ mod tests {
         // import numpy as np; np.median(np.std([[0, 10, 5], [2, 30, 5], [0, 10, 5]], axis=0)) == 0.9428090415820634
         let median = median_spread(&set, &[0, 1, 2], &[0, 3, 4]);
         assert!((median - 0.9428090415820634).abs() < 1e-15);
-        let space = space(&set, &[0, 1, 2], &[0, 3, 4], &Categories::of(&set));
+        let categories = Categories::of(&set, &mut || ControlFlow::Continue(())).unwrap();
+        let space = space(&set, &[0, 1, 2], &[0, 3, 4], &categories);
         let gap = (&space.row(0) - &space.row(2)).mapv(|gap| gap * gap).sum().sqrt();
         assert!((gap - median).abs() < 1e-15);
     }

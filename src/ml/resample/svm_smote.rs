@@ -11,7 +11,6 @@
 //! rows are made as SMOTE makes them. Rows beyond the class can lie outside the range of the data.
 
 use super::borderline::{Standing, standing};
-use super::categories::Categories;
 use super::lines::{Field, Lines, draw_lines, extend};
 use super::smote::{self, fitting_k};
 use super::support_vectors::support_vectors;
@@ -75,7 +74,7 @@ fn both_parts(
     counts: [usize; 2],
     out_step: f64,
 ) -> Result<Lines, Stop> {
-    let categories = Categories::of(set);
+    let categories = task.categories(set, 0.0)?;
     let field = Field::of(set, members);
     let mut all = Lines::none();
     for (part, step) in [1.0, -out_step].into_iter().enumerate() {

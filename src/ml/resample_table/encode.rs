@@ -77,23 +77,17 @@ impl Encoding {
     }
 
     /// The values of one column in rows of a new table: of an old row its own, of a synthetic one what its cells say.
-    pub(super) fn decode(
-        &self,
-        index: usize,
-        column: &Column,
-        rows: &[Decode],
-        matrix: &Array2<f64>,
-        round: bool,
-    ) -> Values {
+    pub(super) fn decode(&self, index: usize, column: &Column, rows: &[Decode], matrix: &Array2<f64>) -> Values {
         let start: usize = self.columns.iter().take(index).map(Encoded::width).sum();
         match (self.columns.get(index), &column.values) {
             (Some(Encoded::Number { measure, whole }), Values::Numeric(values)) => {
                 let number = |row: &Decode| match *row {
                     Decode::Old(row) => filled(values.get(row).copied(), measure),
-                    Decode::New { row, .. } => {
+                    Decode::New { row, keep_integers, .. } => {
                         let cell = matrix.get((row, start)).copied().unwrap_or(0.0);
                         let value = cell * measure.spread + measure.center;
-                        if round && *whole { value.round() } else { value }
+                        // The step made it whole, up to what its scale rounded.
+                        if keep_integers && *whole { value.round() } else { value }
                     }
                 };
                 Values::Numeric(rows.iter().map(number).collect())
@@ -119,8 +113,8 @@ impl Encoding {
 pub(super) enum Decode {
     /// A row of the old table.
     Old(usize),
-    /// A row of the matrix, made from these rows of the old table.
-    New { row: usize, parents: [usize; 2] },
+    /// A row of the matrix, made from these rows of the old table by a step that keeps whole numbers whole or not.
+    New { row: usize, parents: [usize; 2], keep_integers: bool },
 }
 
 impl Encoded {
@@ -201,7 +195,7 @@ fn decode_category(
     matrix: &Array2<f64>,
     own: &dyn Fn(usize) -> u32,
 ) -> u32 {
-    let Decode::New { row, parents } = *row else {
+    let Decode::New { row, parents, .. } = *row else {
         let Decode::Old(row) = *row else { return MISSING };
         return own(row);
     };

@@ -16,7 +16,7 @@ pub use origin::{RowOrigin, StepCounts};
 
 use std::ops::ControlFlow;
 
-use crate::ml::config::{ResampleConfig, ResampleMethod};
+use crate::ml::config::{ResampleConfig, ResampleMethod, ResampleStep};
 use crate::ml::labels::{ClassCounts, ClassNames};
 use crate::ml::observe::Stop;
 use crate::ml::pipeline::Target;
@@ -80,7 +80,8 @@ fn apply_steps(
     for (index, step) in config.resample.iter().enumerate() {
         let seed = step.seed.map_or_else(|| Seed(config.seed).derive(&format!("resample-{index}")), Seed);
         let step_progress = &mut |done| progress((index as f64 + done) / count);
-        let resampled = resample::apply_to_classes(index, step, classes, set, seed, step_progress)
+        let step = ResampleStep { keep_integers: config.keeps_integers(index), ..step.clone() };
+        let resampled = resample::apply_to_classes(index, &step, classes, set, seed, step_progress)
             .map_err(|source| ResampleTableError::step(index, step.method.name(), source))?;
         set = resampled.set;
         removed.extend(resampled.removed);
@@ -118,7 +119,7 @@ fn new_columns(
     set: &TrainSet,
     origins: &[RowOrigin],
 ) -> Vec<Column> {
-    let sources: Vec<Decode> = origins.iter().enumerate().map(|(row, origin)| origin.source(row)).collect();
+    let sources: Vec<Decode> = origins.iter().enumerate().map(|(row, origin)| origin.source(row, config)).collect();
     let labels = |column: &Column| {
         let old_rows: Vec<usize> = labelled_like(origins, target, set);
         column.values.select(&old_rows)
@@ -129,7 +130,7 @@ fn new_columns(
         if column.name == config.target {
             columns.push(Column { name: column.name.clone(), values: labels(column) });
         } else if features.iter().any(|feature| feature.name == column.name) {
-            let values = encoding.decode(index, column, &sources, &set.features, config.round_integers);
+            let values = encoding.decode(index, column, &sources, &set.features);
             columns.push(Column { name: column.name.clone(), values });
             index += 1;
         }

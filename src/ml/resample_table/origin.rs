@@ -47,10 +47,12 @@ pub struct StepCounts {
 
 impl RowOrigin {
     /// Where the values of this row of the new table are.
-    pub(super) fn source(&self, new_row: usize) -> Decode {
+    pub(super) fn source(&self, new_row: usize, config: &ResampleConfig) -> Decode {
         match *self {
             RowOrigin::Kept { row } | RowOrigin::Copy { row, .. } | RowOrigin::Removed { row, .. } => Decode::Old(row),
-            RowOrigin::Synthetic { parents, .. } => Decode::New { row: new_row, parents },
+            RowOrigin::Synthetic { step, parents } => {
+                Decode::New { row: new_row, parents, keep_integers: config.keeps_integers(step) }
+            }
         }
     }
 
@@ -97,9 +99,14 @@ impl RowOrigin {
     }
 }
 
+/// The row of the table that a row of the first set was.
+fn table_row(table_rows: &[usize], index: u32) -> usize {
+    table_rows.get(index as usize).copied().unwrap_or(index as usize)
+}
+
 /// The origins of the rows of a set; `table_rows` says which row of the table each row of the first set was.
 pub(super) fn of_rows(set: &TrainSet, table_rows: &[usize], steps: &[ResampleStep]) -> Vec<RowOrigin> {
-    let row = |index: usize| table_rows.get(index).copied().unwrap_or(index);
+    let row = |index: u32| table_row(table_rows, index);
     let mut copying = (0..steps.len()).filter(|&index| steps.get(index).is_some_and(|step| copies(&step.method)));
     let step = match (copying.next(), copying.next()) {
         (Some(step), None) => Some(step),
@@ -107,8 +114,8 @@ pub(super) fn of_rows(set: &TrainSet, table_rows: &[usize], steps: &[ResampleSte
     };
     let mut seen = vec![false; table_rows.len()];
     let origin = |origin: &Origin| match *origin {
-        Origin::Synthetic { step, parents } => RowOrigin::Synthetic { step, parents: parents.map(row) },
-        Origin::Row(index) => match seen.get_mut(index) {
+        Origin::Synthetic { step, parents } => RowOrigin::Synthetic { step: step.into(), parents: parents.map(row) },
+        Origin::Row(index) => match seen.get_mut(index as usize) {
             Some(seen) if *seen => RowOrigin::Copy { row: row(index), step },
             Some(seen) => {
                 *seen = true;
@@ -122,14 +129,19 @@ pub(super) fn of_rows(set: &TrainSet, table_rows: &[usize], steps: &[ResampleSte
 
 /// The rows of the table that steps removed. Synthetic rows that a later step removed were never in the table.
 pub(super) fn of_removed(removed: &[Removed], table_rows: &[usize]) -> Vec<RowOrigin> {
-    let row = |index: usize| table_rows.get(index).copied().unwrap_or(index);
+    let row = |index: u32| table_row(table_rows, index);
     let shown = |removed: &Removed| match removed.origin {
         Origin::Row(index) => {
             let other = match removed.reason.other() {
                 Some(Origin::Row(other)) => Some(row(other)),
                 Some(Origin::Synthetic { .. }) | None => None,
             };
-            Some(RowOrigin::Removed { row: row(index), step: removed.step, reason: removed.reason.name(), other })
+            Some(RowOrigin::Removed {
+                row: row(index),
+                step: removed.step.into(),
+                reason: removed.reason.name(),
+                other,
+            })
         }
         Origin::Synthetic { .. } => None,
     };

@@ -61,7 +61,7 @@ fn edited_rows_are_those_whose_neighbours_disagree_and_say_how_many_did() {
             made.removed.iter().map(|gone| (source(gone.origin), gone.reason)).collect();
         let expected: HashMap<usize, RemovalReason> = (0..200)
             .filter(|&row| others(row) >= least)
-            .map(|row| (row, RemovalReason::Outvoted { other_class: others(row), neighbours: 4 }))
+            .map(|row| (row, RemovalReason::Outvoted { other_class: others(row) as u32, neighbours: 4 }))
             .collect();
         assert_eq!(gone, expected);
     }

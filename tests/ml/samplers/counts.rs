@@ -54,7 +54,7 @@ fn under_samplers_keep_what_was_asked_and_the_minority_whole() {
             let positives = kept.origins[majority..].iter().map(|&origin| source(origin)).collect::<Vec<_>>();
             assert_eq!(positives, (0..40).map(|index| 5 * index + 2).collect::<Vec<_>>(), "{name}");
             let rows = kept.origins.iter().filter_map(|origin| match *origin {
-                Origin::Row(row) => Some(row),
+                Origin::Row(row) => Some(row as usize),
                 Origin::Synthetic { .. } => None,
             });
             let distinct: HashSet<usize> = rows.collect();

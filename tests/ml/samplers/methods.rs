@@ -171,7 +171,7 @@ pub fn with_categories(rows: usize, columns: usize) -> TrainSet {
 
 pub fn source(origin: Origin) -> usize {
     match origin {
-        Origin::Row(row) => row,
+        Origin::Row(row) => row as usize,
         Origin::Synthetic { .. } => panic!("expected a row of the training part"),
     }
 }

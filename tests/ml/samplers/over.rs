@@ -12,7 +12,7 @@ use super::methods::*;
 
 fn parents(set: &TrainSet, from: usize) -> Vec<[usize; 2]> {
     let parents = |origin: &Origin| match *origin {
-        Origin::Synthetic { parents, .. } => parents,
+        Origin::Synthetic { parents, .. } => parents.map(|parent| parent as usize),
         Origin::Row(_) => panic!("expected a new row"),
     };
     set.origins[from..].iter().map(parents).collect()

@@ -30,11 +30,13 @@ fn rows_keep_their_values_labels_and_origins_together() {
         for row in 0..made.rows() {
             match made.origins[row] {
                 Origin::Row(from) => {
+                    let from = from as usize;
                     assert_eq!(made.features.row(row), set.features.row(from), "{name}");
                     assert_eq!(made.labels[row], set.labels[from], "{name}");
                 }
                 Origin::Synthetic { step, parents } => {
                     assert_eq!(step, 0, "{name}");
+                    let parents = parents.map(|parent| parent as usize);
                     assert_eq!(set.labels[parents[0]], made.labels[row], "{name}");
                     assert!(across || set.labels[parents[1]] == made.labels[row], "{name}");
                 }
@@ -50,7 +52,7 @@ fn parents_of_parents_are_rows_of_the_training_part() {
         let to = |ratio| step_to(method.clone(), SamplingStrategy::Ratio(ratio));
         let first = apply(0, &to(0.5), set.clone(), Seed(1), &mut go).unwrap().set;
         let second = apply(1, &to(1.0), first, Seed(1), &mut go).unwrap().set;
-        let steps: HashSet<usize> = second
+        let steps: HashSet<u16> = second
             .origins
             .iter()
             .filter_map(|origin| match *origin {
@@ -71,7 +73,8 @@ fn parents_of_parents_are_rows_of_the_training_part() {
 
 /// The values lie on the straight line between the parents' values.
 fn assert_between(set: &TrainSet, made: &TrainSet, row: usize, name: &str) {
-    let Origin::Synthetic { parents: [from, to], .. } = made.origins[row] else { panic!("expected a new row") };
+    let Origin::Synthetic { parents, .. } = made.origins[row] else { panic!("expected a new row") };
+    let [from, to] = parents.map(|parent| parent as usize);
     let ends = |column| (set.features[[from, column]], set.features[[to, column]]);
     let gap = |column| {
         let (from, to) = ends(column);
@@ -122,7 +125,7 @@ proptest! {
         for method in all_methods() {
             let made = run(&step(method), &set);
             let real = |origin: &Origin| match *origin {
-                Origin::Row(row) => Some(row),
+                Origin::Row(row) => Some(row as usize),
                 Origin::Synthetic { .. } => None,
             };
             let mut seen: HashSet<usize> = made.removed.iter().filter_map(|gone| real(&gone.origin)).collect();

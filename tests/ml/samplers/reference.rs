@@ -92,7 +92,9 @@ fn rows_are_imbalanced_learns() {
             assert_rows(made.set.features.slice(ndarray::s![rows.., ..]), expected, &name);
             let label = case.added_label == Some(1);
             assert!(made.set.labels[rows..].iter().all(|&found| found == label), "{name}");
-            assert!(made.set.origins[..rows].iter().enumerate().all(|(row, origin)| *origin == Origin::Row(row)));
+            assert!(
+                made.set.origins[..rows].iter().enumerate().all(|(row, origin)| *origin == Origin::Row(row as u32))
+            );
         } else if let (Some(expected), Some(labels)) = (&case.rows, &case.labels) {
             assert_rows(made.set.features.view(), expected, &name);
             assert!(made.set.labels.iter().zip(labels).all(|(&found, &label)| found == (label == 1)), "{name}");
