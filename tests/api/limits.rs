@@ -105,10 +105,13 @@ async fn memory_of_a_job() {
     let app = App::with(Engine::Sqlite, &["--max-job-memory-bytes", "1000000"]).await;
     let client = app.client();
     let dataset = client.upload("", data::csv(400)).await;
-    let job = json!({"dataset_id": dataset["id"], "model": {"hidden_layers": [4096, 4096]}});
-    for path in ["/v1/jobs", "/v1/jobs/validate"] {
-        let problem = client.post(path).json(&job).send().await.expect_problem(422, "job-too-large");
-        assert!(problem["detail"].as_str().unwrap().contains("1000000"), "{problem:#}");
+    let train = json!({"dataset_id": dataset["id"], "model": {"hidden_layers": [4096, 4096]}});
+    let resample = json!({"type": "resample", "dataset_id": dataset["id"], "resample": [{"method": "smote"}]});
+    for job in [train, resample] {
+        for path in ["/v1/jobs", "/v1/jobs/validate"] {
+            let problem = client.post(path).json(&job).send().await.expect_problem(422, "job-too-large");
+            assert!(problem["detail"].as_str().unwrap().contains("1000000"), "{problem:#}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod bench;
+mod cancels;
 mod checkpoints;
 mod endings;
 mod order;

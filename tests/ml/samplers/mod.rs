@@ -6,6 +6,7 @@ mod counts;
 mod determinism;
 mod methods;
 mod over;
+mod progress;
 mod provenance;
 mod reference;
 mod refusals;
