@@ -13,8 +13,9 @@ Each side is timed in a process of its own with the given number of threads, for
 `--repeats` runs, fewer where they take long. Memory is the most that the process has had, `before` is with the data
 and the library loaded. --peer-limit leaves out imbalanced-learn where it is known to take longer than that.
 
---memory runs every method of Evenkeel once on the million rows instead, and says how many times the size of the rows
-the process had at most, the rows themselves and what comes out included.
+--memory runs every method of Evenkeel once on the million rows instead, or those of --method, and says how many times the
+size of the rows the process had at most, the rows themselves and what comes out included. `smotenc` and `smoten` get
+the same rows with 10 or all 30 columns cut into five categories each.
 """
 
 import argparse
@@ -64,14 +65,21 @@ METHODS = [
         "condensed_nearest_neighbour", "one_sided_selection", "neighbourhood_cleaning_rule", "instance_hardness_threshold",
         "smote_tomek", "smoteenn", "polynom_fit_smote", "prowsyn", "geometric_smote", "mixup", "gaussian_noise")
 ] + [{"method": "borderline_smote", "kind": f"borderline-{kind}"} for kind in (1, 2)] + [
-    {"method": "near_miss", "version": version} for version in (1, 2, 3)]
+    {"method": "near_miss", "version": version} for version in (1, 2, 3)] + [{"method": "smotenc"}, {"method": "smoten"}]
+# The first column of categories.
+CATEGORIES_FROM = {"million-mixed": 20, "million-categories": 0}
 
 
 def memory(options):
-    file = prepared("million", options)
-    size = file.stat().st_size / 2**20
     for step in METHODS:
+        if options.method and step["method"] not in options.method:
+            continue
+        name = {"smotenc": "million-mixed", "smoten": "million-categories"}.get(step["method"], "million")
+        file = prepared(name, options)
+        size = file.stat().st_size / 2**20
         command = [options.program, file, json.dumps(step), "--repeat", 1, "--threads", options.threads]
+        if name in CATEGORIES_FROM:
+            command += ["--categories", ",".join(str(column) for column in range(CATEGORIES_FROM[name], 30))]
         try:
             found = last_line([str(part) for part in command], {}, options.seconds)
         except subprocess.TimeoutExpired:
@@ -87,6 +95,15 @@ def synthetic(name):
     return make_classification(
         n_samples=rows, n_features=30, n_informative=10, n_redundant=5, n_repeated=0, n_clusters_per_class=2,
         weights=[1 - positives], flip_y=0.0, class_sep=1.0, shuffle=True, random_state=1)
+
+
+def cut(name):
+    """The million rows with some columns cut into five categories of as many rows each."""
+    features, labels = synthetic("million")
+    for column in range(CATEGORIES_FROM[name], features.shape[1]):
+        edges = np.quantile(features[:, column], [0.2, 0.4, 0.6, 0.8])
+        features[:, column] = np.digitize(features[:, column], edges)
+    return features, labels
 
 
 def adult(path, mixed):
@@ -113,7 +130,10 @@ def prepared(name, options):
     """The file of a matrix, made if it is not there."""
     file = options.work / f"{name}.rows"
     if not file.exists():
-        features, labels = adult(options.adult, name == "adult-mixed") if name.startswith("adult") else synthetic(name)
+        if name.startswith("adult"):
+            features, labels = adult(options.adult, name == "adult-mixed")
+        else:
+            features, labels = cut(name) if name in CATEGORIES_FROM else synthetic(name)
         with open(file, "wb") as out:
             out.write(np.array(features.shape, "<u8").tobytes())
             out.write(np.ascontiguousarray(features, "<f8").tobytes())
@@ -180,6 +200,7 @@ def main():
     parser.add_argument("--peer-limit", type=float, default=1e9, metavar="SECONDS")
     parser.add_argument("--program", help="the built benchmark, to run it without cargo")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--method", action="append", help="with --memory: only this method")
     parser.add_argument("--seconds", type=float, default=300, help="the most that a method may take with --memory")
     parser.add_argument("--peer", choices=CASES, help=argparse.SUPPRESS)
     options = parser.parse_args()
