@@ -146,7 +146,8 @@ fn json(bytes: &[u8], _: usize) {
 }
 
 fn ndjson(bytes: &[u8], size: usize) {
-    let whole = read_ndjson(bytes, &inputs(), &LIMITS);
+    // A mark counts at the very beginning, whatever the pieces are.
+    let whole = read_ndjson(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), &inputs(), &LIMITS);
     let mut blocks = LineBlocks::default();
     let mut found = Vec::new();
     for piece in bytes.chunks(size) {

@@ -8,7 +8,7 @@ use crate::ml::json::{self, Json};
 use crate::ml::table::TableLimits;
 use serde_json::Value;
 
-/// From whole lines, of which blank ones do not count.
+/// From whole lines, of which blank ones do not count. A byte order mark is for whoever cuts the lines out of a body.
 ///
 /// # Errors
 /// Every mistake, up to `limits.max_errors` and one more that says so. That there are no rows is none.
@@ -48,10 +48,6 @@ fn read_line(line: &[u8], row: usize, limits: &TableLimits, errors: &mut Errors)
         errors.push(Some(row), None, detail);
         return None;
     }
-    let line = match row {
-        0 => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line),
-        _ => line,
-    };
     match json::parse(line) {
         Ok(Json { value, repeated }) => {
             for name in repeated.iter().filter_map(|pointer| pointer.strip_prefix('/')) {
