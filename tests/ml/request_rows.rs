@@ -8,8 +8,8 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use evenkeel::ml::table::{
-    ArrowBlocks, ColumnType, CsvBlock, CsvBlocks, CsvRows, ExpectedColumn, InputRows, Inputs, LineBlocks, MISSING,
-    ReadError, TableLimits, Values, from_csv, from_json_columns, from_json_rows, quick_json, read_batches, read_csv,
+    ArrowBlocks, ColumnRef, ColumnType, CsvBlock, CsvBlocks, CsvRows, ExpectedColumn, InputRows, Inputs, LineBlocks,
+    MISSING, ReadError, TableLimits, from_csv, from_json_columns, from_json_rows, quick_json, read_batches, read_csv,
     read_ndjson, read_parquet,
 };
 use proptest::prelude::*;
@@ -33,16 +33,18 @@ pub(crate) fn csv_rows(missing_markers: &[String]) -> CsvRows<'_> {
 
 /// Everything that matters of rows, as text: numbers by their bits, categories by their names.
 pub(crate) fn told(rows: &InputRows) -> Vec<Vec<String>> {
-    let cell = |values: &Values, row: usize| match values {
-        Values::Numeric(numbers) if numbers[row].is_nan() => "missing".to_owned(),
-        Values::Numeric(numbers) => format!("{:x}", numbers[row].to_bits()),
-        Values::Categorical { codes, .. } if codes[row] == MISSING => "missing".to_owned(),
-        Values::Categorical { codes, levels } => levels[codes[row] as usize].clone(),
-        Values::Boolean(flags) => format!("{:?}", flags[row]),
-        Values::Pictures(pictures) => format!("{:?}", pictures.get(row)),
+    let cell = |column: ColumnRef<'_>, row: usize| match column {
+        ColumnRef::Numeric(numbers) => match numbers.iter().nth(row).unwrap() {
+            number if number.is_nan() => "missing".to_owned(),
+            number => format!("{:x}", number.to_bits()),
+        },
+        ColumnRef::Categorical { codes, .. } if codes[row] == MISSING => "missing".to_owned(),
+        ColumnRef::Categorical { codes, levels } => levels[codes[row] as usize].clone(),
+        ColumnRef::Boolean(flags) => format!("{:?}", flags[row]),
+        ColumnRef::Pictures(pictures) => format!("{:?}", pictures.get(row)),
     };
     let mut told = vec![rows.ignored_columns.clone()];
-    told.extend((0..rows.rows).map(|row| rows.columns.iter().map(|values| cell(values, row)).collect()));
+    told.extend((0..rows.rows).map(|row| rows.columns().map(|column| cell(column, row)).collect()));
     told
 }
 

@@ -23,6 +23,7 @@ mod matmul;
 mod normalize;
 mod pages;
 mod reduce;
+mod standardize;
 mod step;
 
 pub use activation::{
@@ -44,6 +45,7 @@ pub use pages::prefer_large_pages;
 pub use reduce::{
     add_into, add_outer_product, add_rows, dot_rows, gather_rows, interpolate, l1_and_squares, scale, spread_rows,
 };
+pub use standardize::{Standards, standardize};
 pub use step::{AdamFactors, Penalty, RmsPropFactors, SgdFactors, adam, penalty_gradient, rms_prop, sgd};
 
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -14,7 +14,7 @@ use super::logistic::FittedLogistic;
 use super::nn::Ensemble;
 use super::preprocess::{FittedPreprocessor, InputColumn, PreprocessError};
 use super::sets::Examples;
-use super::table::{Table, Values};
+use super::table::{ColumnRef, Table};
 
 pub use artifact::{ArtifactError, MAX_ARTIFACT_BYTES, MAX_CARD_BYTES, MAX_HEADER_BYTES, card_of};
 
@@ -117,7 +117,7 @@ impl Model {
     /// If a column is missing or has another type.
     pub fn predict_inputs(
         &self,
-        inputs: &[&Values],
+        inputs: &[ColumnRef<'_>],
         rows: usize,
         calibrator: &Calibrator,
     ) -> Result<Vec<f64>, PreprocessError> {

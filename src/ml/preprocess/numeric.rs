@@ -57,6 +57,11 @@ impl NumericColumn {
         usize::from(self.scaling.is_some()) + usize::from(self.indicator)
     }
 
+    /// How its values become one output column, if they do.
+    pub(super) fn standard(&self) -> Option<(f64, Scaling)> {
+        self.scaling.filter(|_| !self.indicator).map(|scaling| (self.fill, scaling))
+    }
+
     /// Fills the output columns of one row.
     #[inline]
     pub(super) fn write<F: Feature>(&self, value: f64, out: &mut [F]) {

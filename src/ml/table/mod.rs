@@ -2,6 +2,7 @@
 
 mod blocks;
 mod cell;
+mod column_ref;
 mod format;
 mod read;
 mod rows;
@@ -11,6 +12,7 @@ mod typed;
 mod write;
 
 pub use blocks::{ArrowBlocks, CsvBlocks, LineBlocks};
+pub use column_ref::{ColumnRef, Numbers};
 pub use format::TableFormat;
 pub use read::{
     DEFAULT_MISSING, MemorySource, Profile, ReadError, ReadOptions, RowProblem, TableLimits, TableSource, TargetError,

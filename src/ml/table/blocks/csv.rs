@@ -1,6 +1,7 @@
 //! Rows of CSV: a line break inside quotes ends none.
 
 use bytes::Bytes;
+use memchr::{memchr, memrchr2};
 
 use super::Held;
 use crate::ml::table::rows::CsvBlock;
@@ -99,8 +100,8 @@ impl CsvBlocks {
     /// The end of the last row.
     fn last_end(&mut self, piece: &[u8]) -> Option<usize> {
         let inside = matches!(self.state, State::Quoted | State::Quote);
-        if !inside && !piece.contains(&b'"') {
-            let end = piece.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+        if !inside && memchr(b'"', piece).is_none() {
+            let end = memrchr2(b'\n', b'\r', piece);
             if let Some(last) = piece.last() {
                 self.state = if matches!(last, b'\n' | b'\r') {
                     State::Row

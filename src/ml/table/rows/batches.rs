@@ -57,7 +57,7 @@ pub fn read_parquet(bytes: Bytes, inputs: &Inputs, limits: &TableLimits) -> Resu
     let whole = |error: ReadError| vec![CellError { row: None, column: None, detail: error.to_string() }];
     let batches = parquet_batches(MemorySource::new(bytes), limits).map_err(whole)?;
     if batches.is_empty() {
-        return Ok(InputRows { columns: Vec::new(), rows: 0, ignored_columns: Vec::new() });
+        return Ok(InputRows::default());
     }
     read_batches(&batches, inputs, limits)
 }
@@ -90,7 +90,8 @@ fn quick_batches(batches: &[RecordBatch], inputs: &Inputs, limits: &TableLimits)
         let arrays = batches.iter().map(|batch| batch.columns().get(place?));
         column(arrays, input.column_type, rows, limits)
     });
-    Some(InputRows { columns: columns.collect::<Option<_>>()?, rows, ignored_columns: ignored })
+    let columns: Vec<Values> = columns.collect::<Option<_>>()?;
+    Some(InputRows { columns: columns.into(), rows, ignored_columns: ignored })
 }
 
 fn column<'a>(

@@ -12,9 +12,11 @@
 
 mod batches;
 mod csv;
+mod eight;
 mod errors;
 mod exact_csv;
 mod exact_json;
+mod grid;
 mod inputs;
 mod ndjson;
 mod quick_json;
@@ -29,7 +31,8 @@ pub use inputs::Inputs;
 pub use ndjson::read_ndjson;
 pub use quick_json::{JsonRows, quick_json};
 
-use super::{Column, ColumnType, Table, TableError, Values};
+use super::{Column, ColumnRef, ColumnType, Table, TableError};
+use grid::Columns;
 
 /// A column that a model reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +70,9 @@ pub struct CsvRows<'a> {
 }
 
 /// Rows that a model can be asked about, without the names that both sides know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct InputRows {
-    /// The model's inputs, in its order, each of `rows` values.
-    pub columns: Vec<Values>,
+    columns: Columns,
     pub rows: usize,
     /// Columns that the model does not read, in alphabetical order.
     pub ignored_columns: Vec<String>,
@@ -80,17 +82,26 @@ impl From<Parsed> for InputRows {
     fn from(parsed: Parsed) -> Self {
         let Parsed { table, ignored_columns } = parsed;
         let rows = table.rows();
-        Self { columns: table.into_columns().into_iter().map(|column| column.values).collect(), rows, ignored_columns }
+        let values: Vec<_> = table.into_columns().into_iter().map(|column| column.values).collect();
+        Self { columns: values.into(), rows, ignored_columns }
     }
 }
 
 impl InputRows {
+    /// The model's inputs, in its order, each of as many values as there are rows.
+    pub fn columns(&self) -> impl Iterator<Item = ColumnRef<'_>> {
+        self.columns.iter()
+    }
+
     /// The same rows with the names of their columns.
     ///
     /// # Errors
     /// If the columns are not those of `inputs`.
     pub fn to_table(&self, inputs: &Inputs) -> Result<Table, TableError> {
-        let named = inputs.iter().zip(&self.columns);
-        Table::new(named.map(|(input, values)| Column { name: input.name.clone(), values: values.clone() }).collect())
+        let column = |(input, values): (&ExpectedColumn, ColumnRef<'_>)| Column {
+            name: input.name.clone(),
+            values: values.to_values(self.rows),
+        };
+        Table::new(inputs.iter().zip(self.columns()).map(column).collect())
     }
 }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::grid::{GridBuilder, Slot};
 use super::scan::Scan;
-use super::sink::Sink;
 use super::{InputRows, Inputs};
 use crate::ml::table::cell::{Cell, MissingMarkers};
 use crate::ml::table::{ColumnType, TableLimits};
@@ -134,6 +134,7 @@ fn arrays(scan: &mut Scan<'_>, names: &[Cow<'_, str>], inputs: &Inputs, limits: 
     open(scan, b'[')?;
     loop {
         open(scan, b'[')?;
+        columns.grid.begin_row();
         for (index, place) in places.iter().enumerate() {
             match place {
                 Some(place) => columns.value(scan, *place)?,
@@ -150,7 +151,7 @@ fn arrays(scan: &mut Scan<'_>, names: &[Cow<'_, str>], inputs: &Inputs, limits: 
 
 /// Columns that grow by a value of each row.
 struct Columns<'a> {
-    sinks: Vec<Sink>,
+    grid: GridBuilder,
     rows: usize,
     markers: MissingMarkers,
     limits: &'a TableLimits,
@@ -158,34 +159,34 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn new(inputs: &Inputs, limits: &'a TableLimits) -> Self {
-        Self { sinks: Sink::all(inputs, limits), rows: 0, markers: MissingMarkers::new(&[]), limits }
+        Self { grid: GridBuilder::new(inputs, limits, 1), rows: 0, markers: MissingMarkers::new(&[]), limits }
     }
 
     #[inline]
     fn value(&mut self, scan: &mut Scan<'_>, place: usize) -> Option<()> {
         let first = scan.peek()?;
-        match (self.sinks.get_mut(place)?, first) {
-            (Sink::Numbers(numbers), b'-' | b'0'..=b'9') => numbers.push(scan.number()? + 0.0),
-            (Sink::Numbers(numbers), b'n') => {
+        match (self.grid.slot(place)?, first) {
+            (Slot::Number(number), b'-' | b'0'..=b'9') => *number = scan.number()? + 0.0,
+            (Slot::Number(number), b'n') => {
                 scan.word("null")?;
-                numbers.push(f64::NAN);
+                *number = f64::NAN;
             }
-            (Sink::Numbers(_), _) => return None,
-            (sink, b'n') => {
+            (Slot::Number(_), _) => return None,
+            (slot, b'n') => {
                 scan.word("null")?;
-                sink.push(Cell::Missing)?;
+                slot.put(Cell::Missing)?;
             }
-            (sink, b't') => {
+            (slot, b't') => {
                 scan.word("true")?;
-                sink.push(Cell::Boolean(true))?;
+                slot.put(Cell::Boolean(true))?;
             }
-            (sink, b'f') => {
+            (slot, b'f') => {
                 scan.word("false")?;
-                sink.push(Cell::Boolean(false))?;
+                slot.put(Cell::Boolean(false))?;
             }
-            (Sink::Other(ColumnType::Boolean, _), _) => return None,
-            (sink, b'"') => sink.push_text(&scan.string()?, &self.markers, self.limits)?,
-            (sink, _) => sink.push(Cell::Number(scan.number()?))?,
+            (Slot::Other(ColumnType::Boolean, _), _) => return None,
+            (slot, b'"') => slot.put_text(&scan.string()?, &self.markers, self.limits)?,
+            (slot, _) => slot.put(Cell::Number(scan.number()?))?,
         }
         Some(())
     }
@@ -196,7 +197,7 @@ impl<'a> Columns<'a> {
     }
 
     fn finish(self, ignored_columns: Vec<String>) -> InputRows {
-        InputRows { columns: self.sinks.into_iter().map(Sink::finish).collect(), rows: self.rows, ignored_columns }
+        InputRows { columns: self.grid.finish(), rows: self.rows, ignored_columns }
     }
 }
 
@@ -220,6 +221,7 @@ impl<'a> Objects<'a> {
 
     fn row(&mut self, scan: &mut Scan<'_>) -> Option<()> {
         open(scan, b'{')?;
+        self.columns.grid.begin_row();
         let row = self.columns.rows + 1;
         let (mut member, mut known) = (0, 0);
         loop {

@@ -1,6 +1,5 @@
-//! Columns that grow by whatever a quick reader finds.
+//! A column that grows by whatever a quick reader of columns finds.
 
-use super::Inputs;
 use crate::ml::table::cell::{Cell, MissingMarkers};
 use crate::ml::table::read::ColumnBuilder;
 use crate::ml::table::{ColumnType, TableLimits, Values};
@@ -8,27 +7,22 @@ use crate::ml::table::{ColumnType, TableLimits, Values};
 /// One column. Numbers, which most columns are, need no builder.
 pub(super) enum Sink {
     Numbers(Vec<f64>),
-    Other(ColumnType, ColumnBuilder),
+    Other(ColumnBuilder),
 }
 
 impl Sink {
     pub(super) fn new(column_type: ColumnType, limits: &TableLimits) -> Self {
         match column_type {
             ColumnType::Numeric => Sink::Numbers(Vec::new()),
-            other => Sink::Other(other, ColumnBuilder::new(other, limits.max_levels)),
+            other => Sink::Other(ColumnBuilder::new(other, limits.max_levels)),
         }
-    }
-
-    /// Of all inputs of a model.
-    pub(super) fn all(inputs: &Inputs, limits: &TableLimits) -> Vec<Self> {
-        inputs.iter().map(|column| Sink::new(column.column_type, limits)).collect()
     }
 
     /// Appends a cell, or nothing if it is wrong.
     pub(super) fn push(&mut self, cell: Cell<'_>) -> Option<()> {
         match self {
             Sink::Numbers(numbers) => numbers.push(cell.numeric().ok()?),
-            Sink::Other(_, builder) => builder.push(cell).ok()?,
+            Sink::Other(builder) => builder.push(cell).ok()?,
         }
         Some(())
     }
@@ -44,7 +38,7 @@ impl Sink {
     pub(super) fn finish(self) -> Values {
         match self {
             Sink::Numbers(numbers) => Values::Numeric(numbers),
-            Sink::Other(_, builder) => builder.finish(),
+            Sink::Other(builder) => builder.finish(),
         }
     }
 }
