@@ -161,7 +161,7 @@ enum Encoding {
 fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
     let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(Encoding::Identity) };
     match value.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok(Encoding::Identity),
+        "identity" => Ok(Encoding::Identity),
         "gzip" | "x-gzip" => Ok(Encoding::Gzip),
         "zstd" => Ok(Encoding::Zstd),
         _ => Err(ApiError::new(Code::UnsupportedContentEncoding, "send gzip, zstd or no encoding")),
@@ -258,7 +258,9 @@ mod tests {
         let whole = gzip(&b"area,label\n".repeat(20));
         assert_eq!(read("gzip", whole[..whole.len() - 4].to_vec()).await, Err(Code::MalformedRequest));
         assert_eq!(read("gzip", "area,label\n").await, Err(Code::MalformedRequest));
-        assert_eq!(read("br", "x").await, Err(Code::UnsupportedContentEncoding));
+        for encoding in ["br", "", "gzip, zstd"] {
+            assert_eq!(read(encoding, "x").await, Err(Code::UnsupportedContentEncoding), "{encoding:?}");
+        }
     }
 
     #[tokio::test]

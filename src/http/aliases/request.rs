@@ -79,7 +79,8 @@ impl Wanted {
 
 /// One model, or several with weights.
 fn read_targets(reader: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Vec<WantedModel> {
-    match (reader.present("model_id").is_some(), reader.present("targets").is_some()) {
+    // One that is `null` is no way to leave it out: what was meant by it?
+    match (reader.value("model_id").is_some(), reader.value("targets").is_some()) {
         (true, false) => read_model(reader, 1, errors).into_iter().collect(),
         (false, true) => read_split(reader, errors),
         (one, _) => {
@@ -161,6 +162,9 @@ mod tests {
         assert_eq!(mistakes(&json!({})), ["/model_id"]);
         assert_eq!(mistakes(&json!({"model_id": ONE, "targets": []})), ["/model_id"]);
         assert_eq!(mistakes(&json!({"targets": []})), ["/targets"]);
+        assert_eq!(mistakes(&json!({"model_id": ONE, "targets": null})), ["/model_id"]);
+        assert_eq!(mistakes(&json!({"targets": null})), ["/targets"]);
+        assert_eq!(mistakes(&json!({"model_id": null})), ["/model_id"]);
         assert_eq!(mistakes(&json!([])), ["", "/model_id"]);
         assert_eq!(mistakes(&json!({"model_id": "champion"})), ["/model_id"]);
         assert_eq!(
