@@ -132,8 +132,12 @@ pub struct TimedStream<S> {
     connection: Connection,
     times: Times,
     waiting: Waiting,
+    /// When what is being waited for is late; of no meaning for an answer.
+    deadline: Instant,
     /// Requests that had ended at the last look.
     ended: usize,
+    /// Goes off at the deadline or before it: setting a timer anew costs more than looking at the time, and there are two
+    /// deadlines to each request.
     read_timer: Pin<Box<Sleep>>,
     write_timer: Option<Pin<Box<Sleep>>>,
     _slot: Option<OwnedSemaphorePermit>,
@@ -141,9 +145,10 @@ pub struct TimedStream<S> {
 
 impl<S> TimedStream<S> {
     fn new(stream: S, times: Times, slot: Option<OwnedSemaphorePermit>) -> Self {
-        let read_timer = Box::pin(tokio::time::sleep(times.idle));
+        let deadline = Instant::now() + times.idle;
+        let read_timer = Box::pin(tokio::time::sleep_until(deadline));
         let (connection, waiting) = (Connection::default(), Waiting::Request);
-        Self { stream, connection, times, waiting, ended: 0, read_timer, write_timer: None, _slot: slot }
+        Self { stream, connection, times, waiting, deadline, ended: 0, read_timer, write_timer: None, _slot: slot }
     }
 
     /// The requests on it.
@@ -153,7 +158,10 @@ impl<S> TimedStream<S> {
 
     fn wait_for(&mut self, waiting: Waiting, at_most: Duration) {
         self.waiting = waiting;
-        self.read_timer.as_mut().reset(Instant::now() + at_most);
+        self.deadline = Instant::now() + at_most;
+        if self.deadline < self.read_timer.deadline() {
+            self.read_timer.as_mut().reset(self.deadline);
+        }
     }
 
     /// Takes note of requests that have begun or ended since the last look.
@@ -179,13 +187,14 @@ impl<S> TimedStream<S> {
     fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         loop {
             self.look();
-            if self.waiting == Waiting::Answer && self.read_timer.deadline() > Instant::now() + LOOK {
-                self.wait_for(Waiting::Answer, LOOK);
+            if self.read_timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
             }
-            match self.read_timer.as_mut().poll(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) if self.waiting == Waiting::Answer => self.wait_for(Waiting::Answer, LOOK),
-                Poll::Ready(()) => return Poll::Ready(too_slow("the client sends nothing")),
+            let now = Instant::now();
+            match self.waiting {
+                Waiting::Answer => self.read_timer.as_mut().reset(now + LOOK),
+                _ if now < self.deadline => self.read_timer.as_mut().reset(self.deadline),
+                Waiting::Request | Waiting::Header => return Poll::Ready(too_slow("the client sends nothing")),
             }
         }
     }

@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
 
 /// What is read of a body that nobody wants any more.
 const MAX_BYTES: usize = 8 << 20;
@@ -24,43 +25,55 @@ pub(super) fn keep_reading(request: Request) -> Request {
     }
     // Such a client waits for leave to send; the answer tells it not to.
     let waits = request.headers().contains_key(header::EXPECT);
-    request.map(|body| Body::from_stream(Lingering { pieces: Some(body.into_data_stream()), asked: !waits }))
+    request.map(|body| Body::new(Lingering { body: Some(body), asked: !waits }))
 }
 
 struct Lingering {
     /// `None` after the end.
-    pieces: Option<BodyDataStream>,
+    body: Option<Body>,
     /// Whether the client sends or has been told to.
     asked: bool,
 }
 
-impl Stream for Lingering {
-    type Item = Result<Bytes, axum::Error>;
+impl HttpBody for Lingering {
+    type Data = Bytes;
+    type Error = axum::Error;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.asked = true;
-        let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
-        let polled = pieces.poll_next_unpin(context);
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            self.pieces = None;
+            self.body = None;
         }
         polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let left = self.pieces.take().filter(|_| self.asked);
+        let left = self.body.take().filter(|body| self.asked && !body.is_end_stream());
         if let (Some(left), Ok(runtime)) = (left, tokio::runtime::Handle::try_current()) {
             runtime.spawn(tokio::time::timeout(MAX_TIME, forget(left)));
         }
     }
 }
 
-async fn forget(mut pieces: BodyDataStream) {
+async fn forget(mut body: Body) {
     let mut bytes = 0;
-    while let Some(Ok(piece)) = pieces.next().await {
-        bytes += piece.len();
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
         if bytes > MAX_BYTES {
             return;
         }
@@ -71,6 +84,8 @@ async fn forget(mut pieces: BodyDataStream) {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::StreamExt;
 
     use super::*;
 

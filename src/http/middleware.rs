@@ -1,133 +1,23 @@
-//! What every request passes through, from the outside in: its id and log line, its problem document, the check
-//! of its host; then, per operation, its key, its query and its time limit.
+//! What every request passes through, once it is observed ([`super::observe`]): the check of its host; then, per operation,
+//! its key, its query and its time limit.
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::{Instrument, Span};
 use url::Url;
-use uuid::Uuid;
 
 use super::AppState;
 use super::auth::{self, Principal};
-use super::connection::Connection;
 use super::document::Operation;
-use super::error::{ApiError, Code, Refusal, from_status};
+use super::error::{ApiError, Code};
 use super::extract::Query;
 use super::limits::Access;
-use super::linger;
-use super::log_line::LogLine;
-use super::metrics::Metrics;
-use super::problem::{self, Dialect};
-use super::respond::ENCODED_TAGS;
-use crate::telemetry::Chain;
-use crate::telemetry::traces::{self, Caller};
-
-/// The header that names a request, in both directions.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const MAX_REQUEST_ID_CHARS: usize = 64;
-
-/// Outermost: gives the request its id, writes its line to the log, and turns refusals, our own and the
-/// framework's, into problem documents.
-pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request_id(request.headers());
-    let connection = request.extensions().get::<ConnectInfo<Connection>>().map(|info| info.0.begin());
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let seen = metrics.begin(route.as_deref(), request.method(), request.headers());
-    let span = request_span(&id, request.method().as_str(), route.as_deref(), request.headers());
-    let (request_id, method) = (id.clone(), request.method().clone());
-    let line = LogLine { request_id, method, route, started, seen, _span: span.clone() };
-    let dialect = Dialect::of_path(request.uri().path());
-    let request = linger::keep_reading(request);
-    let mut response = next.run(request).instrument(span.clone()).await;
-    if let Some(error) = refusal(&mut response) {
-        log(&error, &id);
-        response = as_problem(response, &error, &id, dialect);
-    }
-    finish_headers(response.headers_mut(), &id);
-    let status = response.status().as_u16();
-    traces::answered(&span, status);
-    response.map(|body| line.attach(status, body, connection))
-}
-
-/// What log lines and, where they are collected, traces say of a request.
-pub(super) fn request_span(id: &str, method: &str, route: Option<&str>, headers: &HeaderMap) -> Span {
-    if !traces::are_on() {
-        return tracing::info_span!("request", request_id = %id);
-    }
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let caller = Caller { traceparent: header("traceparent"), tracestate: header("tracestate") };
-    traces::request_span(id, method, route, &caller)
-}
-
-/// The id that a request brings, if it is a sane one, or a new one.
-pub(super) fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    let sane = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-    given.filter(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
-}
-
-/// The refusal in a response: ours, or what a bare error status of the framework means.
-fn refusal(response: &mut Response) -> Option<Arc<ApiError>> {
-    if let Some(Refusal(error)) = response.extensions_mut().remove::<Refusal>() {
-        return Some(error);
-    }
-    let status = response.status();
-    let bare = status.is_client_error() || status.is_server_error();
-    bare.then(|| Arc::new(from_status(status)))
-}
-
-/// The problem document, with those headers of the response that are not about its body.
-fn as_problem(response: Response, error: &ApiError, id: &str, dialect: Dialect) -> Response {
-    let mut problem = problem::response(error, id, dialect);
-    let kept =
-        [header::ALLOW, header::VARY, header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_EXPOSE_HEADERS];
-    for name in kept {
-        for value in response.headers().get_all(&name) {
-            problem.headers_mut().append(name.clone(), value.clone());
-        }
-    }
-    problem
-}
-
-/// A fault is logged once, here, with everything that led to it.
-pub(super) fn log(error: &ApiError, id: &str) {
-    let status = error.code().status();
-    if let Some(cause) = error.cause() {
-        let (code, cause) = (error.code().as_str(), Chain(cause));
-        match status.is_server_error() {
-            true => tracing::error!(request_id = id, code, error = %cause, "the request failed"),
-            false => tracing::debug!(request_id = id, code, error = %cause, "the request was refused"),
-        }
-    }
-}
-
-fn finish_headers(headers: &mut HeaderMap, id: &str) {
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    tag_encoding(headers);
-}
-
-/// A strong tag promises equal bytes, and a compressed answer has others than the plain one.
-fn tag_encoding(headers: &mut HeaderMap) {
-    let Some(encoding) = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()) else { return };
-    let Some(ending) = ENCODED_TAGS.iter().find(|ending| ending.get(1..) == Some(encoding)) else { return };
-    let tag = headers.get(header::ETAG).and_then(|value| value.to_str().ok());
-    let tagged = tag.and_then(|tag| tag.strip_suffix('"')).map(|tag| format!("{tag}{ending}\""));
-    if let Some(tag) = tagged.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
-        headers.insert(header::ETAG, tag);
-    }
-}
 
 /// What a panic in a handler is answered. The request fails; the server goes on.
 pub(super) fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
@@ -197,26 +87,40 @@ pub(super) struct Guard {
 
 /// Innermost: the key, the query, the time limit of one operation.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let answer = |mut request: Request, principal: Principal| async move {
+        request.extensions_mut().insert(principal);
+        Ok(next.run(request).await)
+    };
+    guarded(&guard, request, answer).await
+}
+
+/// Has a request answered that may be made, in time.
+pub(super) async fn guarded<A, F>(guard: &Guard, request: Request, answer: A) -> Response
+where
+    A: FnOnce(Request, Principal) -> F,
+    F: Future<Output = Result<Response, ApiError>>,
+{
+    let admitted = async {
+        let principal = admit(guard, request.headers(), request.uri()).await?;
+        answer(request, principal).await
+    };
     let limit = Duration::from_secs_f64(guard.state.config.request_seconds);
-    let timed = guard.timed;
-    let answer = guarded(guard, request, next);
-    let answered = match timed {
-        true => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(ApiError::new(Code::Timeout, ""))),
-        false => answer.await,
+    let answered = match guard.timed {
+        true => tokio::time::timeout(limit, admitted).await.unwrap_or_else(|_| Err(ApiError::new(Code::Timeout, ""))),
+        false => admitted.await,
     };
     answered.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn guarded(guard: Guard, mut request: Request, next: Next) -> Result<Response, ApiError> {
-    let principal = match guard.operation.scope {
-        Some(scope) => auth::authorize(&guard.state, request.headers(), scope).await?,
-        None => Principal::Anyone,
-    };
-    if guard.operation.scope.is_some() && !guard.operation.takes_query {
-        Query::new(request.uri().query().unwrap_or_default()).finish()?;
+/// # Errors
+/// 401, 403 for a key that does not allow the operation; 422 for a query where there is none.
+async fn admit(guard: &Guard, headers: &HeaderMap, uri: &Uri) -> Result<Principal, ApiError> {
+    let Some(scope) = guard.operation.scope else { return Ok(Principal::Anyone) };
+    let principal = auth::authorize(&guard.state, headers, scope).await?;
+    if !guard.operation.takes_query {
+        Query::new(uri.query().unwrap_or_default()).finish()?;
     }
-    request.extensions_mut().insert(principal);
-    Ok(next.run(request).await)
+    Ok(principal)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Principal {
@@ -275,23 +179,5 @@ mod tests {
         assert_eq!(asked(host, Some("https://app.example")), Ok(()));
         assert_eq!(asked(host, Some("https://evil.example")), Err(Code::HostNotAllowed));
         assert_eq!(asked(host, Some("null")), Err(Code::HostNotAllowed));
-    }
-
-    #[test]
-    fn a_sane_request_id_is_kept_and_another_replaced() {
-        let given = |value: &'static str| HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(value))]);
-        assert_eq!(request_id(&given("abc-1")), "abc-1");
-        for value in ["", "a b", "0123456789012345678901234567890123456789012345678901234567890123456789"] {
-            assert_eq!(request_id(&given(value)).len(), 36, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_compressed_answer_has_a_tag_of_its_own() {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ETAG, HeaderValue::from_static("\"abc\""));
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        tag_encoding(&mut headers);
-        assert_eq!(headers[header::ETAG], "\"abc-gzip\"");
     }
 }

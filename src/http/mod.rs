@@ -1,9 +1,9 @@
 //! The outside world: requests in, problems out; the only place that knows status codes.
 //!
 //! The routes are those of `openapi.yaml` ([`document`]). Each folder registers its handlers by `operationId`; an
-//! operation without a handler, or a handler without an operation, keeps the server from starting. A request passes
-//! through [`middleware`] to a handler, which reads it with [`extract`] and answers with [`respond`], [`page`] or an
-//! [`error::ApiError`].
+//! operation without a handler, or a handler without an operation, keeps the server from starting. A request is
+//! watched by [`mod@observe`] and passes through [`middleware`] to a handler, which reads it with [`extract`] and answers with
+//! [`respond`], [`page`] or an [`error::ApiError`]. Short predictions go the same way without detours ([`shortcut`]).
 
 mod aliases;
 pub mod auth;
@@ -25,12 +25,15 @@ mod log_line;
 mod metrics;
 mod middleware;
 mod models;
+mod observe;
 mod oip;
 mod page;
 mod problem;
+mod request_id;
 mod respond;
 mod routes;
 mod serve;
+mod shortcut;
 
 pub use diagnosis::diagnosis_document;
 pub use document::{DocumentError, OPENAPI_YAML};
@@ -38,7 +41,6 @@ pub use error::{ALL_CODES, Code};
 pub use jobs::job_document;
 pub use limits::{Access, HttpConfig, JobLimits};
 pub use oip::{messages as oip_messages, serve_grpc};
-pub use routes::router;
 pub use serve::serve;
 
 use std::ops::Deref;

@@ -10,13 +10,17 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Router, extract::DefaultBodyLimit};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::CorsLayer;
 
 use super::document::{DocumentError, Operation};
 use super::idempotency::IDEMPOTENCY_KEY;
-use super::middleware::{self, Guard, REQUEST_ID};
-use super::{AppState, aliases, datasets, health, jobs, metrics, models, oip};
+use super::middleware::{self, Guard};
+use super::request_id::REQUEST_ID;
+use super::{AppState, aliases, datasets, health, jobs, metrics, models, observe, oip};
+
+/// Shorter answers fit into one packet anyway, and are compressed in more time than they are made.
+const MIN_COMPRESSED_BYTES: u64 = 1024;
 
 /// Marks an answer whose pieces are sent as they come: compressing would hold them back.
 #[derive(Debug, Clone, Copy)]
@@ -72,29 +76,34 @@ fn handlers() -> Handlers {
     handlers
 }
 
-/// The whole service.
+/// The whole service, but for the shortest way of predictions ([`super::shortcut`]).
 ///
 /// # Errors
 /// If the document and the handlers do not match.
 pub fn router(state: AppState) -> Result<Router, DocumentError> {
     let routes = routes(&state, handlers())?;
-    let compressed = CompressionLayer::new().compress_when(
-        DefaultPredicate::new()
-            .and(NotForContentType::const_new("application/vnd.apache"))
-            .and(NotForContentType::const_new("application/octet-stream"))
-            .and(may_be_held_back),
-    );
     // From the outside in, and as one, so that a request is boxed once and not once for each.
     let layers = (
         // Handlers read bodies through `body.rs`, which has limits of its own.
         DefaultBodyLimit::disable(),
-        from_fn_with_state(state.metrics.clone(), middleware::observe),
-        compressed,
+        from_fn_with_state(state.metrics.clone(), observe::layer),
+        CompressionLayer::new().compress_when(worth_compressing()),
         cors(&state.config.allowed_origins),
         from_fn_with_state(state.clone(), middleware::check_host),
         CatchPanicLayer::custom(middleware::panicked),
     );
     Ok(routes.fallback(middleware::unknown_path).layer(layers).with_state(state))
+}
+
+/// Which answers are compressed for clients that accept it.
+pub(super) fn worth_compressing() -> impl Predicate {
+    SizeAbove::new(MIN_COMPRESSED_BYTES)
+        .and(NotForContentType::GRPC)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::SSE)
+        .and(NotForContentType::const_new("application/vnd.apache"))
+        .and(NotForContentType::const_new("application/octet-stream"))
+        .and(may_be_held_back)
 }
 
 /// Compressing collects pieces before it sends any.

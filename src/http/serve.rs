@@ -8,8 +8,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connection::{BoundedListener, Connection};
-use super::{AppState, aliases, router};
+use super::connection::BoundedListener;
+use super::shortcut::Front;
+use super::{AppState, aliases};
 
 /// Serves the API on the listener until `stop` and for the configured delay after it, in which only readiness is denied; then
 /// takes no more connections, lets requests end for the configured time, and returns.
@@ -24,8 +25,8 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: CancellationTok
     aliases::start_shadows(&state)?;
     let following = AbortOnDropHandle::new(tokio::spawn(aliases::follow(state.clone())));
     let watched = state.clone();
-    let service = router(state).map_err(io::Error::other)?.into_make_service_with_connect_info::<Connection>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let front = Front::new(state).map_err(io::Error::other)?;
+    let server = axum::serve(listener, front).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(drain).await;

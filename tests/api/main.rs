@@ -30,6 +30,7 @@ mod predictions;
 mod resample;
 mod retries;
 mod scoring;
+mod shortcut;
 mod story;
 mod streams;
 mod thresholds;

@@ -80,6 +80,7 @@ async fn a_mistake_after_the_first_rows_ends_the_answer_early() {
     let text = reply.text();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!((&last["error"]["code"], &last["error"]["status"]), (&json!("invalid-rows"), &json!(422)));
+    assert_eq!(last["error"]["request_id"], reply.header("x-request-id"));
     assert_eq!(places(&last["error"]), ["40001:height"]);
     let predicted = text.lines().count() - 1;
     assert!((1..40_000).contains(&predicted), "{predicted}");

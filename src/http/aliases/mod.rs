@@ -21,7 +21,8 @@ mod tally;
 mod warm;
 
 pub(super) use follow::follow;
-pub(super) use predict::ALIAS;
+pub(super) use name::is_name;
+pub(super) use predict::{ALIAS, by_name};
 pub(super) use shadow::{ShadowLoad, start as start_shadows};
 
 use std::sync::Arc;

@@ -28,7 +28,8 @@ impl<S: Send + Sync> FromRequestParts<S> for AliasName {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether an alias may have this name.
+pub(in crate::http) fn is_name(text: &str) -> bool {
     let first = text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
     first && text.len() <= MAX_CHARS && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

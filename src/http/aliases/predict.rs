@@ -21,10 +21,18 @@ pub(super) async fn handle(
     AliasName(name): AliasName,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let chosen = choose(&state, &name, Key::of(request.headers())?).await?;
+    by_name(&state, &name, request).await
+}
+
+/// Answers a request to predict with whatever the alias points at.
+///
+/// # Errors
+/// As [`predict`], 404 if there is no such alias, 422 for a request key that is none.
+pub(in crate::http) async fn by_name(state: &AppState, name: &str, request: Request) -> Result<Response, ApiError> {
+    let chosen = choose(state, name, Key::of(request.headers())?).await?;
     let watcher = state.aliases.shadows.watch(&chosen);
     let watch = watcher.as_ref().map(|watcher| watcher.watching());
-    let mut response = predict(&state, chosen.served.clone(), request, watch).await?;
+    let mut response = predict(state, chosen.served.clone(), request, watch).await?;
     if let Some(watcher) = watcher {
         watcher.answered();
     }

@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::http::error::ApiError;
-use crate::http::middleware::REQUEST_ID;
 use crate::http::problem::FieldProblem;
+use crate::http::request_id::REQUEST_ID;
 
 /// Names whom or what a request is about, such as a customer: requests with one key are answered by one model.
 const REQUEST_KEY: &str = "evenkeel-request-key";

@@ -35,6 +35,7 @@ use crate::http::AppState;
 use crate::http::body;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Id, small_body_limits};
+use crate::http::request_id::RequestId;
 use crate::ml::dossier::Dossier;
 use crate::records::ModelId;
 use answer::About;
@@ -55,9 +56,17 @@ pub(super) async fn handle(
     Id(id): Id<ModelId>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    by_id(&state, id, request).await
+}
+
+/// Answers a request to predict with the model of an id.
+///
+/// # Errors
+/// As [`predict`], and what finding the model answers.
+pub(in crate::http) async fn by_id(state: &AppState, id: ModelId, request: Request) -> Result<Response, ApiError> {
     // Asked for before the body, so that a body for no model is not read to its end.
-    let served = find_served(&state, id).await?;
-    predict(&state, served, request, None).await
+    let served = find_served(state, id).await?;
+    predict(state, served, request, None).await
 }
 
 /// Rows as they were asked about, which another model may be asked about as well.
@@ -101,7 +110,8 @@ pub(in crate::http) async fn predict(
     let (parts, sent) = request.into_parts();
     let call = Call::read(parts.uri.query().unwrap_or_default(), &parts.headers)?;
     if call.can_stream() && !is_short(&parts.headers) {
-        return stream::respond(state, served, call, &parts.headers, sent).await;
+        let request_id = parts.extensions.get::<RequestId>().copied();
+        return stream::respond(state, served, call, &parts.headers, sent, request_id).await;
     }
     let dossier = match call.explain {
         true => Some(dossier(state, &served.record).await?),
@@ -119,7 +129,7 @@ pub(in crate::http) async fn predict(
 }
 
 /// Whether a body says that it is short, and is as long as it says.
-fn is_short(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn is_short(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     !headers.contains_key(header::CONTENT_ENCODING) && length.is_some_and(|length| length <= WHOLE_BYTES)
 }

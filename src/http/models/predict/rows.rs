@@ -172,7 +172,7 @@ fn read_json(bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<(Input
     let body = read_predict_body(parse_json(bytes, limits.max_json_depth)?).map_err(ApiError::invalid)?;
     check_count(body.rows.len(), limits.max_rows)?;
     if body.rows.len() == 0 {
-        return Ok((InputRows { columns: Vec::new(), rows: 0, ignored_columns: Vec::new() }, body.instead));
+        return Ok((InputRows::default(), body.instead));
     }
     let parsed = match body.rows {
         PredictRows::Objects(rows) => from_json_rows(&rows, &served.inputs, &table_limits),

@@ -8,7 +8,7 @@ use crate::http::models::Served;
 use crate::ml::calibrate::Calibrator;
 use crate::ml::config::FieldError;
 use crate::ml::model::Model;
-use crate::ml::table::{InputRows, Table, Values};
+use crate::ml::table::{ColumnRef, InputRows, Table};
 
 /// What a request may replace of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -54,7 +54,7 @@ impl Scale {
     pub(in crate::http) fn probabilities(
         &self,
         model: &Model,
-        inputs: &[&Values],
+        inputs: &[ColumnRef<'_>],
         rows: usize,
     ) -> Result<Vec<f64>, ApiError> {
         let probabilities = model.predict_inputs(inputs, rows, &self.calibrator).map_err(ApiError::internal)?;
@@ -100,7 +100,7 @@ pub(super) fn score_rows(served: &Served, rows: &InputRows, scale: &Scale) -> Re
     if rows.rows == 0 {
         return Ok(Vec::new());
     }
-    let inputs: Vec<&Values> = rows.columns.iter().collect();
+    let inputs: Vec<ColumnRef<'_>> = rows.columns().collect();
     scale.probabilities(&served.model, &inputs, rows.rows)
 }
 

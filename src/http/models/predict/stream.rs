@@ -29,12 +29,13 @@ use crate::http::error::{ApiError, Code};
 use crate::http::extract::upload_limits;
 use crate::http::models::Served;
 use crate::http::problem::{self, Dialect};
+use crate::http::request_id::RequestId;
 use crate::http::routes::AsItComes;
 use crate::ml::table::{CellError, TableLimits};
 use crate::telemetry::Chain;
 
-/// Bytes that are worth a block.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes that are worth a block: few enough for them, and what is made of them, to stay in the cache of a processor.
+const BLOCK_BYTES: usize = 256 << 10;
 /// Blocks of one request that are at work, or done and not sent: one more than processors that most machines have left
 /// for one request.
 const BLOCKS_AT_ONCE: usize = 4;
@@ -49,6 +50,7 @@ pub(super) async fn respond(
     call: Call,
     headers: &HeaderMap,
     sent: Body,
+    request_id: Option<RequestId>,
 ) -> Result<Response, ApiError> {
     let slot = state.models.stream_slot()?;
     let Some(cutter) = Cutter::new(&call, state.config.max_batch_bytes) else {
@@ -64,7 +66,8 @@ pub(super) async fn respond(
     let (sink, answer) = backlog(state.config.prediction_backlog_bytes);
     let mut answer = response(call.answer, &about, answer);
     answer.extensions_mut().insert(AsItComes);
-    let mut output = Output { sink, encoder, served, scale, rows: 0, max_rows: state.config.max_streamed_rows };
+    let max_rows = state.config.max_streamed_rows;
+    let mut output = Output { sink, encoder, served, scale, rows: 0, max_rows, request_id };
     let answering = async move {
         let _slot = slot;
         let written = match output.sink.send(head).await {
@@ -256,6 +259,7 @@ struct Output {
     /// Sent so far.
     rows: u64,
     max_rows: u64,
+    request_id: Option<RequestId>,
 }
 
 impl Output {
@@ -277,7 +281,7 @@ impl Output {
         match self.encoder.finish() {
             Ok(bytes) => _ = self.sink.send(bytes).await,
             Err(error) => {
-                log(&error);
+                log(&error, self.request_id.as_ref());
                 self.sink.break_off(error.to_string());
             }
         }
@@ -285,10 +289,14 @@ impl Output {
 
     /// Ends the answer early, so that nobody takes it for whole.
     async fn fail(self, error: ApiError) {
-        log(&error);
+        log(&error, self.request_id.as_ref());
         if let Encoder::Text(Media::Ndjson) = self.encoder {
             let mut line = b"{\"error\":".to_vec();
-            line.append(&mut problem::document(&error, None, Dialect::Problem));
+            line.append(&mut problem::document(
+                &error,
+                self.request_id.as_ref().map(RequestId::as_str),
+                Dialect::Problem,
+            ));
             line.extend_from_slice(b"}\n");
             self.sink.send(line).await;
         } else {
@@ -298,11 +306,11 @@ impl Output {
 }
 
 /// The answer has begun, and so the middleware will not log what ended it.
-fn log(error: &ApiError) {
-    let code = error.code().as_str();
+fn log(error: &ApiError, request_id: Option<&RequestId>) {
+    let (code, request_id) = (error.code().as_str(), request_id.map_or("none", RequestId::as_str));
     match (error.code().status().is_server_error(), error.cause()) {
-        (true, Some(cause)) => tracing::error!(code, error = %Chain(cause), "an answer broke off"),
-        (true, None) => tracing::error!(code, "an answer broke off"),
-        (false, _) => tracing::debug!(code, detail = error.detail(), "an answer broke off"),
+        (true, Some(cause)) => tracing::error!(request_id, code, error = %Chain(cause), "an answer broke off"),
+        (true, None) => tracing::error!(request_id, code, "an answer broke off"),
+        (false, _) => tracing::debug!(request_id, code, detail = error.detail(), "an answer broke off"),
     }
 }

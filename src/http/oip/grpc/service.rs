@@ -30,11 +30,13 @@ use crate::http::connection::{Active, Connection};
 use crate::http::error::{ApiError, Code};
 use crate::http::health::check_ready;
 use crate::http::metrics::Seen;
-use crate::http::middleware::{REQUEST_ID, check_local, log, request_id, request_span};
+use crate::http::middleware::check_local;
+use crate::http::observe::{log, request_span};
 use crate::http::oip::answer::Answer;
 use crate::http::oip::mistakes::Mistakes;
 use crate::http::oip::resolve::{Named, resolve};
 use crate::http::oip::{index, infer, metadata};
+use crate::http::request_id::{REQUEST_ID, RequestId};
 use crate::records::Scope;
 use crate::telemetry::traces;
 
@@ -127,15 +129,15 @@ impl Procedure {
 /// Outermost: gives the call its id and writes its line to the log.
 async fn observe(state: AppState, request: http::Request<Body>) -> http::Response<Body> {
     let started = Instant::now();
-    let id = request_id(request.headers());
+    let id = RequestId::of(request.headers());
     let active = request.extensions().get::<Connection>().map(Connection::begin);
     let procedure = Procedure::of_path(request.uri().path());
     let (method, route) = procedure.map(Procedure::over_rest).unzip();
     let method = method.unwrap_or(Method::POST);
     let seen = state.metrics.begin(route, &method, request.headers());
-    let span = request_span(&id, method.as_str(), route, request.headers());
+    let span = request_span(&id, &method, route, request.headers());
     let mut response = answer(&state, procedure, request, &id).instrument(span.clone()).await;
-    if let Ok(value) = http::HeaderValue::from_str(&id) {
+    if let Some(value) = id.to_header() {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let code = Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
@@ -147,7 +149,7 @@ async fn observe(state: AppState, request: http::Request<Body>) -> http::Respons
 
 /// Written and counted when the answer has been sent or given up; until then the connection counts as busy.
 struct LogLine {
-    request_id: String,
+    request_id: RequestId,
     procedure: Option<Procedure>,
     code: tonic::Code,
     status: u16,
@@ -172,9 +174,9 @@ impl Drop for LogLine {
         let seconds = self.started.elapsed().as_secs_f64();
         // There may be more of these in a second than anybody reads.
         if *code == tonic::Code::Ok && self.procedure == Some(Procedure::ModelInfer) {
-            tracing::debug!(request_id, procedure, ?code, seconds, "answered over gRPC");
+            tracing::debug!(%request_id, procedure, ?code, seconds, "answered over gRPC");
         } else {
-            tracing::info!(request_id, procedure, ?code, seconds, "answered over gRPC");
+            tracing::info!(%request_id, procedure, ?code, seconds, "answered over gRPC");
         }
     }
 }
@@ -183,7 +185,7 @@ async fn answer(
     state: &AppState,
     procedure: Option<Procedure>,
     request: http::Request<Body>,
-    id: &str,
+    id: &RequestId,
 ) -> http::Response<Body> {
     let refused = |error: ApiError| {
         log(&error, id);
