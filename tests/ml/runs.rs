@@ -2,11 +2,12 @@
 
 use evenkeel::ml::metrics::Verdict;
 use evenkeel::ml::model::Model;
-use evenkeel::ml::pipeline::TrainError;
+use evenkeel::ml::observe::Unobserved;
+use evenkeel::ml::pipeline::{TrainError, TrainInput, Trained, measure};
 use evenkeel::ml::table::{Column, Table, Values};
 use serde_json::{Value, json};
 
-use super::support::{Data, metric, read_csv};
+use super::support::{Data, metric, missing_markers, read_csv};
 
 const MAMMOGRAPHY: &[u8] = include_bytes!("../../examples/data/mammography.csv");
 const GERMAN_CREDIT: &[u8] = include_bytes!("../data/datasets/german-credit.csv");
@@ -41,6 +42,20 @@ fn a_dataset_and_nothing_else_gives_a_sound_model() {
         let ratio = metric(&trained, "relative_log_loss");
         assert!(ratio < 1.1, "{name}: a loss of {ratio} times that of the constant");
     }
+}
+
+#[test]
+fn a_model_that_is_only_measured_is_the_same_without_what_is_said_about_it() {
+    let data = read_csv(HABERMAN);
+    let request = short(json!({"model": {"type": "mlp", "hidden_layers": [8]}}));
+    let trained = data.train(&request).unwrap();
+    let input = TrainInput { table: data.table.clone(), missing_markers: missing_markers() };
+    let measured = measure(input, &data.config(&request), &mut Unobserved).unwrap();
+    assert_eq!(measured.model.to_bytes().unwrap(), trained.model.to_bytes().unwrap());
+    assert_eq!(measured.report, trained.report);
+    let importance = |trained: &Trained| trained.dossier.explanation.importance.clone();
+    assert!(importance(&measured).columns.is_empty() && importance(&measured).reason.is_some());
+    assert_eq!(importance(&trained).columns.len(), 3);
 }
 
 #[test]

@@ -23,6 +23,9 @@ use super::sets::{EvalSet, TrainSet};
 use sample::{Sample, sample};
 pub use stumps::{MAX_ROUNDS, Stumps, StumpsTask};
 
+/// Validation rows that say when the stumps are enough, at most.
+const ROWS_WATCHED: usize = 20_000;
+
 /// Which of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,18 +85,25 @@ pub fn baselines(
         let probabilities = linear.probabilities(test.features());
         found.push(scored(BaselineKind::Logistic, rows.labels.len(), test.labels(), &probabilities));
     }
-    let validation_features = validation.features().select(Axis(1), &rows.columns);
+    let watched: Vec<usize> = spread_out(validation.rows(), ROWS_WATCHED).collect();
+    let validation_labels: Vec<bool> = watched.iter().map(|&row| validation.labels()[row]).collect();
+    let validation_features = validation.features().select(Axis(0), &watched).select(Axis(1), &rows.columns);
     let task = StumpsTask {
         features: rows.features.view(),
         labels: &rows.labels,
         validation: validation_features.view(),
-        validation_labels: validation.labels(),
+        validation_labels: &validation_labels,
     };
     let stumps = Stumps::fit(&task, &mut *step)?;
     let logits = stumps.logits(test.features().select(Axis(1), &rows.columns).view());
     let probabilities: Vec<f64> = logits.into_iter().map(|logit| sigmoid(logit - rows.shift)).collect();
     found.push(scored(BaselineKind::Stumps, rows.labels.len(), test.labels(), &probabilities));
     Ok(found)
+}
+
+/// At most so many rows, evenly over all.
+fn spread_out(rows: usize, most: usize) -> impl Iterator<Item = usize> {
+    (0..rows).step_by(rows.div_ceil(most).max(1))
 }
 
 fn scored(name: BaselineKind, rows: usize, labels: &[bool], probabilities: &[f64]) -> Baseline {

@@ -83,10 +83,7 @@ impl Stumps {
                 return Err(stop);
             }
             let Some((stump, bin)) = best_stump(&columns, task.labels, &logits) else { break };
-            let codes = &columns[stump.column].codes;
-            for (logit, &code) in logits.iter_mut().zip(codes) {
-                *logit += if usize::from(code) <= bin { stump.low } else { stump.high };
-            }
+            columns[stump.column].codes.add(&mut logits, &stump, bin);
             fitted.stumps.push(stump);
             if watch.is_over(&stump, fitted.stumps.len()) {
                 break;
@@ -110,8 +107,15 @@ impl Stumps {
 
 /// A column as bins: a value belongs to the first bin whose edge is not below it.
 struct Binned {
-    codes: Vec<u8>,
+    codes: Codes,
     edges: Vec<f64>,
+}
+
+enum Codes {
+    /// The bin of each row.
+    Each(Vec<u8>),
+    /// Of two bins, which is what columns of ones and zeros have: the rows of the one with fewer, ascending.
+    Fewer { rows: Vec<u32>, are_above: bool },
 }
 
 impl Binned {
@@ -121,8 +125,66 @@ impl Binned {
         sorted.sort_unstable_by(f64::total_cmp);
         let mut edges: Vec<f64> = (1..BINS).map(|bin| sorted[bin * (sorted.len() - 1) / BINS]).collect();
         edges.dedup();
-        let codes = column.iter().map(|value| edges.partition_point(|edge| edge < value) as u8).collect();
+        if let (Some(&low), Some(&high)) = (sorted.first(), sorted.last())
+            && column.iter().all(|value| *value == low || *value == high)
+        {
+            edges = vec![low];
+        }
+        let codes = match edges.as_slice() {
+            [edge] => Codes::of_two(column, *edge),
+            _ => Codes::Each(column.iter().map(|value| edges.partition_point(|edge| edge < value) as u8).collect()),
+        };
         Self { codes, edges }
+    }
+}
+
+impl Codes {
+    fn of_two(column: ArrayView1<'_, f64>, edge: f64) -> Self {
+        let above = column.iter().filter(|value| **value > edge).count();
+        let are_above = 2 * above <= column.len();
+        let rows = column.iter().zip(0..).filter(|(value, _)| (**value > edge) == are_above).map(|(_, row)| row);
+        Codes::Fewer { rows: rows.collect(), are_above }
+    }
+
+    /// The sums of the slopes in each bin; `whole` is that over all rows.
+    fn sums(&self, slopes: &[[f64; 2]], whole: [f64; 2]) -> [[f64; 2]; BINS] {
+        let mut bins = [[0.0; 2]; BINS];
+        match self {
+            Codes::Each(codes) => {
+                for (&code, [gradient, hessian]) in codes.iter().zip(slopes) {
+                    let bin = &mut bins[usize::from(code) % BINS];
+                    bin[0] += gradient;
+                    bin[1] += hessian;
+                }
+            }
+            Codes::Fewer { rows, are_above } => {
+                let fewer = rows
+                    .iter()
+                    .map(|&row| slopes[row as usize])
+                    .fold([0.0; 2], |sum, slope| [sum[0] + slope[0], sum[1] + slope[1]]);
+                bins[usize::from(*are_above)] = fewer;
+                bins[usize::from(!*are_above)] = [whole[0] - fewer[0], whole[1] - fewer[1]];
+            }
+        }
+        bins
+    }
+
+    /// Adds a stump that splits after `bin` to the logits of its rows.
+    fn add(&self, logits: &mut [f64], stump: &Stump, bin: usize) {
+        match self {
+            Codes::Each(codes) => {
+                for (logit, &code) in logits.iter_mut().zip(codes) {
+                    *logit += if usize::from(code) <= bin { stump.low } else { stump.high };
+                }
+            }
+            Codes::Fewer { rows, are_above } => {
+                let (fewer, others) = if *are_above { (stump.high, stump.low) } else { (stump.low, stump.high) };
+                let mut rows = rows.iter().peekable();
+                for (logit, row) in logits.iter_mut().zip(0..) {
+                    *logit += if rows.next_if_eq(&&row).is_some() { fewer } else { others };
+                }
+            }
+        }
     }
 }
 
@@ -136,8 +198,9 @@ fn best_stump(columns: &[Binned], labels: &[bool], logits: &[f64]) -> Option<(St
             [p - f64::from(u8::from(label)), p * (1.0 - p)]
         })
         .collect();
+    let whole = slopes.iter().fold([0.0; 2], |sum, slope| [sum[0] + slope[0], sum[1] + slope[1]]);
     let splits: Vec<Option<(f64, Stump, usize)>> =
-        columns.par_iter().enumerate().map(|(column, binned)| best_split(column, binned, &slopes)).collect();
+        columns.par_iter().enumerate().map(|(column, binned)| best_split(column, binned, &slopes, whole)).collect();
     let mut best: Option<(f64, Stump, usize)> = None;
     for split in splits.into_iter().flatten() {
         if best.is_none_or(|(gain, ..)| split.0 > gain) {
@@ -147,14 +210,8 @@ fn best_stump(columns: &[Binned], labels: &[bool], logits: &[f64]) -> Option<(St
     best.map(|(_, stump, bin)| (stump, bin))
 }
 
-fn best_split(column: usize, binned: &Binned, slopes: &[[f64; 2]]) -> Option<(f64, Stump, usize)> {
-    let mut bins = [[0.0; 2]; BINS];
-    for (&code, [gradient, hessian]) in binned.codes.iter().zip(slopes) {
-        let bin = &mut bins[usize::from(code) % BINS];
-        bin[0] += gradient;
-        bin[1] += hessian;
-    }
-    let whole = bins.iter().fold([0.0; 2], |sum, bin| [sum[0] + bin[0], sum[1] + bin[1]]);
+fn best_split(column: usize, binned: &Binned, slopes: &[[f64; 2]], whole: [f64; 2]) -> Option<(f64, Stump, usize)> {
+    let bins = binned.codes.sums(slopes, whole);
     let gain_of = |[gradient, hessian]: [f64; 2]| gradient * gradient / (hessian + RIDGE);
     let value_of = |[gradient, hessian]: [f64; 2]| -SHRINKAGE * gradient / (hessian + RIDGE);
     let mut below = [0.0; 2];
@@ -248,6 +305,31 @@ mod tests {
         assert!(area > 0.98, "{area}");
         assert!(stumps.rounds() <= MAX_ROUNDS);
         assert!(stumps.stumps.iter().filter(|stump| stump.column == 0).count() * 2 > stumps.rounds());
+    }
+
+    #[test]
+    fn columns_of_two_values_are_summed_as_any_other() {
+        let mut rng = Seed(4).stream("two");
+        for share in [0.0, 0.01, 0.3, 0.9, 1.0] {
+            let values: Vec<f64> = (0..5_000).map(|_| f64::from(u8::from(rng.random_bool(share)))).collect();
+            let slopes: Vec<[f64; 2]> = (0..5_000).map(|_| [rng.random::<f64>() - 0.5, rng.random()]).collect();
+            let whole = slopes.iter().fold([0.0; 2], |sum, slope| [sum[0] + slope[0], sum[1] + slope[1]]);
+            let binned = Binned::of(ndarray::aview1(&values));
+            let Codes::Fewer { rows, .. } = &binned.codes else { panic!("{share}") };
+            assert!(binned.edges.len() == 1 && rows.len() <= 2_500);
+            let bins = |value: &f64| binned.edges.partition_point(|edge| edge < value) as u8;
+            let each = Codes::Each(values.iter().map(bins).collect());
+            for (a, b) in binned.codes.sums(&slopes, whole).iter().zip(each.sums(&slopes, whole)) {
+                assert!((a[0] - b[0]).abs() < 1e-9 && (a[1] - b[1]).abs() < 1e-9, "{share}: {a:?} {b:?}");
+            }
+            let stump = Stump { column: 0, threshold: 0.0, low: -1.0, high: 2.0 };
+            let added = |codes: &Codes| {
+                let mut logits = vec![0.5; 5_000];
+                codes.add(&mut logits, &stump, 0);
+                logits
+            };
+            assert_eq!(added(&binned.codes), added(&each));
+        }
     }
 
     #[test]

@@ -53,6 +53,14 @@ pub struct Explanation {
     pub partial_dependence: PartialDependence,
 }
 
+impl Explanation {
+    /// Of a model that nobody will look at.
+    pub fn none(confidence: f64) -> Self {
+        let importance = Importance::none(confidence, "the model was only measured".to_owned());
+        Self { importance, partial_dependence: PartialDependence::none(0) }
+    }
+}
+
 impl ExplainInput<'_> {
     /// Of columns with features. A picture has none where a network reads it.
     fn inputs(&self) -> Vec<InputRange> {

@@ -8,7 +8,7 @@ use super::decide::{Evidence, Unseen};
 use crate::ml::calibrate::Calibrator;
 use crate::ml::config::{DecidedOn, TrainConfig};
 use crate::ml::dossier::{Dossier, Scores};
-use crate::ml::explain::{ExplainInput, explain};
+use crate::ml::explain::{ExplainInput, Explanation, explain};
 use crate::ml::metrics::{ChosenThreshold, ClassScale, Ranking, ThresholdBasis, affordable, threshold_intervals};
 use crate::ml::observe::{Stop, TrainObserver};
 use crate::ml::seed::Seed;
@@ -65,13 +65,20 @@ pub(super) struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    /// Explains the model and puts everything together.
+    /// Explains the model, if it is to be, and puts everything together.
     ///
     /// # Errors
     /// If the observer stops the run.
-    pub(super) fn dossier(self, input: &ExplainInput<'_>, observer: &mut dyn TrainObserver) -> Result<Dossier, Stop> {
+    pub(super) fn dossier(
+        self,
+        input: Option<&ExplainInput<'_>>,
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Dossier, Stop> {
         let step = &mut |done: f64| observer.step(REPORT_SHARE + done * (1.0 - REPORT_SHARE));
-        let explanation = explain(input, step)?;
+        let explanation = match input {
+            Some(input) => explain(input, step)?,
+            None => Explanation::none(self.config.evaluation.confidence),
+        };
         let scores = |(labels, probabilities): (&[bool], &[f64])| Scores::kept(labels, probabilities);
         Ok(Dossier {
             validation: scores(self.chosen_on),

@@ -161,6 +161,18 @@ pub fn train(input: TrainInput, config: &TrainConfig, observer: &mut dyn TrainOb
     examine(input, config, observer).outcome
 }
 
+/// As [`train`], of a model that is only to be measured: it is not explained, and nothing is diagnosed.
+///
+/// # Errors
+/// As [`train`].
+pub fn measure(
+    input: TrainInput,
+    config: &TrainConfig,
+    observer: &mut dyn TrainObserver,
+) -> Result<Trained, TrainError> {
+    run(input, config, None, &mut Notes::none(), observer)
+}
+
 /// As [`train`]; what the configuration decides on out-of-fold scores is decided on `pooled`, which models of the same
 /// procedure have made of rows that they had not learnt from.
 ///
@@ -296,7 +308,8 @@ fn run(
         confidence: config.evaluation.confidence,
         seed: seed.derive("explain"),
     };
-    let dossier = kept.dossier(&explained, observer).map_err(TrainError::Stopped)?;
+    let explained = notes.are_taken().then_some(&explained);
+    let dossier = kept.dossier(explained, observer).map_err(TrainError::Stopped)?;
     Ok(Trained {
         dropped_columns: preprocessor.dropped_columns().to_vec(),
         model: Model {
