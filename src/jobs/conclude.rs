@@ -90,7 +90,9 @@ fn examples_per_second(running: &Running, produced: &Produced) -> Option<f64> {
 }
 
 /// Repeats a write while the store does not answer, each time more slowly.
-async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(write: impl Fn() -> F) -> Result<T, StoreError> {
+pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+    write: impl Fn() -> F,
+) -> Result<T, StoreError> {
     let mut attempt = 1;
     loop {
         match write().await {

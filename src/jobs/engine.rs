@@ -5,6 +5,7 @@ use std::fs::File;
 
 use bytes::Bytes;
 
+use super::parts::Parts;
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
 use crate::ml::metrics::{Report, ThresholdBasis};
@@ -18,6 +19,20 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// [`Ended::Failed`] is the job's answer and final; [`Ended::Stopped`] is what the observer asked for.
     fn run(&self, work: Work, observer: &mut dyn TrainObserver) -> Result<Produced, Ended>;
+
+    /// Whose parts of jobs it computes, so that their results go together to the bit; none if it shares no work.
+    fn program(&self) -> Option<String> {
+        None
+    }
+
+    /// Computes parts of a job that another worker runs, as long as there are some to take.
+    ///
+    /// # Errors
+    /// As [`Engine::run`]; a job that cannot be assisted is none that fails.
+    fn assist(&self, work: Work, observer: &mut dyn TrainObserver) -> Result<(), Ended> {
+        let _ = (work, observer);
+        Ok(())
+    }
 }
 
 /// A job with its data.
@@ -30,6 +45,8 @@ pub struct Work {
     pub model: Option<WorkModel>,
     /// Where files that the job makes are written.
     pub scratch: Scratch,
+    /// Parts of the job that others may compute.
+    pub parts: Parts,
 }
 
 /// A stored model, as a job gets it.

@@ -25,4 +25,18 @@ impl Engine for Engines {
             TypedConfig::Predict(job) => predict_job::run(limits, work, &job, observer).map(Produced::from),
         }
     }
+
+    fn program(&self) -> Option<String> {
+        Some(compare_job::program())
+    }
+
+    fn assist(&self, work: Work, observer: &mut dyn TrainObserver) -> Result<(), Ended> {
+        match work.job.config.typed.clone() {
+            TypedConfig::Compare(job) => compare_job::assist(&self.limits, work, &job, observer),
+            // Jobs of the other types have no parts.
+            TypedConfig::Train(_) | TypedConfig::Resample(_) | TypedConfig::Evaluate(_) | TypedConfig::Predict(_) => {
+                Ok(())
+            }
+        }
+    }
 }

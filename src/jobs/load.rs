@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct WorkerLoad {
     places: AtomicU64,
     busy: AtomicU64,
+    assisting: AtomicU64,
 }
 
 impl WorkerLoad {
@@ -21,22 +22,41 @@ impl WorkerLoad {
         self.busy.load(Ordering::Relaxed)
     }
 
+    /// Workers that assist with jobs of other processes.
+    pub fn assisting(&self) -> u64 {
+        self.assisting.load(Ordering::Relaxed)
+    }
+
     pub(super) fn open(&self, places: usize) {
         self.places.store(places as u64, Ordering::Relaxed);
     }
 
     /// A job is at work until this is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(self.clone())
+        Busy::counted(self, |load| &load.busy)
+    }
+
+    /// A worker assists until this is dropped.
+    pub(super) fn begin_to_assist(self: &Arc<Self>) -> Busy {
+        Busy::counted(self, |load| &load.assisting)
     }
 }
 
-pub(super) struct Busy(Arc<WorkerLoad>);
+pub(super) struct Busy {
+    load: Arc<WorkerLoad>,
+    counter: fn(&WorkerLoad) -> &AtomicU64,
+}
+
+impl Busy {
+    fn counted(load: &Arc<WorkerLoad>, counter: fn(&WorkerLoad) -> &AtomicU64) -> Self {
+        counter(load).fetch_add(1, Ordering::Relaxed);
+        Self { load: load.clone(), counter }
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        (self.counter)(&self.load).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Doing work: jobs are claimed from the queue under a lease and each runs on a thread of its own.
 //!
 //! - [`worker`]: the claim loop. Woken by the store's alarm clock or by its own poll; ends at shutdown, when it
-//!   gives running jobs back.
-//! - [`runner`]: one job. Its thread computes; an async loop beside it keeps the lease, publishes progress and
+//!   gives running jobs back. [`places`] says who may sit where.
+//! - [`runner`]: one job. Its [`thread`] computes; an async loop beside it keeps the lease, publishes progress and
 //!   tells the thread to stop.
+//! - [`assist`]: the same for parts of a job that another process runs, taken through [`parts`].
 //! - [`conclude`]: writes down how it ended.
 //! - [`checkpoints`]: what an interrupted training goes on from.
 //! - [`observer`]: the window between the two.
@@ -16,6 +17,7 @@
 //! - [`keep`]: stores the bytes of what it leaves.
 //! - [`sweeper`]: lapsed leases go back to the queue, what is too old goes away.
 
+mod assist;
 mod checkpoints;
 mod compare_job;
 mod conclude;
@@ -27,6 +29,8 @@ mod keep;
 mod load;
 mod observer;
 mod open;
+mod parts;
+mod places;
 mod predict_job;
 mod priority;
 mod resample_job;
@@ -34,6 +38,7 @@ mod runner;
 mod score;
 mod source;
 mod sweeper;
+mod thread;
 mod train_job;
 mod way;
 mod worker;
@@ -42,6 +47,7 @@ pub use compare_job::estimate_comparison;
 pub use engine::{Ended, Engine, Produced, ProducedDataset, ProducedModel, ProducedResult, Work, WorkModel};
 pub use engines::Engines;
 pub use load::WorkerLoad;
+pub use parts::Parts;
 pub use predict_job::PREDICTION_COLUMNS;
 pub use priority::{lower_thread_priority, run_when_idle, step_back};
 pub use score::estimate_scoring;

@@ -242,11 +242,6 @@ impl TrainObserver for WindowObserver {
         }
     }
 
-    fn save(&mut self, write: &mut WriteCheckpoint<'_>) {
-        self.window.ask_for_checkpoint();
-        self.checkpoint(0, write);
-    }
-
     fn diagnosed(&mut self, diagnosis: &Diagnosis) {
         self.window.told().news.push(News::Diagnosis(Box::new(diagnosis.clone())));
     }
@@ -364,13 +359,6 @@ mod tests {
         offer(4);
         offer(5);
         assert_eq!(window.take_checkpoint().unwrap().bytes, [5]);
-    }
-
-    #[test]
-    fn what_is_to_be_saved_is_written_at_once() {
-        let window = Window::new(Arc::new(ManualClock::at(Timestamp::from_micros(0))), JobType::Compare);
-        observer(&window).save(&mut || Ok(vec![7]));
-        assert_eq!(window.take_checkpoint().unwrap().bytes, [7]);
     }
 
     #[test]

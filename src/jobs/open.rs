@@ -2,17 +2,18 @@
 
 use super::engine::{Work, WorkModel};
 use super::failure;
+use super::parts::Parts;
 use super::runner::Outcome;
 use crate::ml::model::MAX_ARTIFACT_BYTES;
 use crate::records::{Failure, JobRecord, ModelId};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Chain;
 
-/// Opens the dataset of a job, and the model of one that works with a model.
+/// Opens the dataset of a job, and the model of one that works with a model. `parts` is how it shares in the job's parts.
 ///
 /// # Errors
 /// How the job ends, or that it is to be tried again.
-pub(super) async fn open(store: Store, job: JobRecord) -> Result<Work, Outcome> {
+pub(super) async fn open(store: Store, job: JobRecord, parts: Parts) -> Result<Work, Outcome> {
     let dataset = store.dataset(job.dataset_id).await.map_err(|error| trouble(&error))?;
     let dataset = dataset.ok_or_else(|| Outcome::Failed(failure::dataset_missing()))?;
     let input = store.blobs().open(&dataset.sha256).await;
@@ -22,7 +23,7 @@ pub(super) async fn open(store: Store, job: JobRecord) -> Result<Work, Outcome> 
         None => None,
     };
     let scratch = store.blobs().scratch();
-    Ok(Work { job, dataset, input, model, scratch })
+    Ok(Work { job, dataset, input, model, scratch, parts })
 }
 
 async fn open_model(store: &Store, id: ModelId) -> Result<WorkModel, Outcome> {

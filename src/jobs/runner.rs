@@ -3,21 +3,23 @@
 //! Whatever goes wrong ends in exactly one of: finished, failed, cancelled, given back, or (the lease being gone)
 //! silently dropped, because another worker has the job then.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoints::Saving;
-use super::engine::{Ended, Engine, Produced, Work};
+use super::engine::{Ended, Engine, Produced};
 use super::observer::{Checkpoints, Window, WindowObserver};
-use super::{WorkerConfig, checkpoints, failure, open, priority};
+use super::parts::Parts;
+use super::places::Leaving;
+use super::thread::JobThread;
+use super::{WorkerConfig, checkpoints, failure, open};
 use crate::clock::Timestamp;
 use crate::ml::observe::Stop;
 use crate::records::{Failure, JobRecord, Lease};
-use crate::store::{Heartbeat, Store, StoreError};
+use crate::store::{Heartbeat, PartHand, Store, StoreError};
 use crate::telemetry::Chain;
 
 pub(super) struct Runner {
@@ -50,8 +52,8 @@ pub(super) enum Outcome {
 }
 
 impl Runner {
-    /// Runs a claimed job to its end and writes the end down.
-    pub(super) async fn run(&self, job: JobRecord, lease: Lease) {
+    /// Runs a claimed job to its end and writes the end down. It begins when its place is free.
+    pub(super) async fn run(&self, job: JobRecord, lease: Lease, leaving: Leaving) {
         let id = job.id;
         tracing::info!(job = %id, attempt = job.attempt, "job started");
         let clock = self.store.clock();
@@ -61,6 +63,7 @@ impl Runner {
             window.expect_cross_validation();
         }
         let mut running = Running { job, lease, window, started, asked: started, saving: None, cancels };
+        self.attend(&mut running, leaving.gone()).await;
         let outcome = self.work(&mut running).await;
         match self.conclude(&mut running, outcome).await {
             Ok(end) => tracing::info!(job = %id, end, "job ended"),
@@ -70,26 +73,21 @@ impl Runner {
     }
 
     async fn work(&self, running: &mut Running) -> Outcome {
-        let opened = self.attend(running, open::open(self.store.clone(), running.job.clone())).await;
+        let parts = Parts::new(self.store.clone(), PartHand::owner(&running.lease), &self.config);
+        let opened = self.attend(running, open::open(self.store.clone(), running.job.clone(), parts)).await;
         let work = match opened {
             Ok(work) => work,
             Err(outcome) => return outcome,
         };
         let checkpoints = self.checkpoints(running).await;
-        let observer = WindowObserver::new(running.window.clone(), running.job.id, checkpoints);
-        let (thread, done) = match spawn(self.engine.clone(), work, observer) {
-            Ok(spawned) => spawned,
+        let mut observer = WindowObserver::new(running.window.clone(), running.job.id, checkpoints);
+        let engine = self.engine.clone();
+        match JobThread::start(running.job.id, move || engine.run(work, &mut observer)) {
+            Ok(thread) => outcome(self.attend(running, thread.outcome()).await),
             Err(error) => {
                 tracing::error!(%error, "no thread for a job");
-                return Outcome::Trouble(failure::storage_failed());
+                Outcome::Trouble(failure::storage_failed())
             }
-        };
-        let outcome = self.attend(running, done).await;
-        // The thread has sent its outcome and has nothing left to do; joining it cannot take long.
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-        match (outcome, joined) {
-            (Ok(outcome), Ok(Ok(()))) => outcome,
-            _ => Outcome::Failed(failure::panicked()),
         }
     }
 
@@ -167,30 +165,13 @@ impl Runner {
     }
 }
 
-type Spawned = (std::thread::JoinHandle<()>, oneshot::Receiver<Outcome>);
-
-/// Starts the job's thread and the pool that it shares numeric work with: one of its own, so that no other job's work
-/// keeps it waiting. A panic in either is this job's failure and nobody else's.
-fn spawn(engine: Arc<dyn Engine>, work: Work, mut observer: WindowObserver) -> std::io::Result<Spawned> {
-    let (sender, receiver) = oneshot::channel();
-    let name = format!("job-{}", work.job.id);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(rayon::current_num_threads())
-        .thread_name(|index| format!("job-numeric-{index}"))
-        .start_handler(|_| priority::run_when_idle())
-        .build()
-        .map_err(std::io::Error::other)?;
-    let thread = std::thread::Builder::new().name(name).spawn(move || {
-        let run = || pool.install(|| engine.run(work, &mut observer));
-        let outcome = match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(produced)) => Outcome::Produced(Box::new(produced)),
-            Ok(Err(Ended::Failed(failure))) => Outcome::Failed(failure),
-            Ok(Err(Ended::Stopped(stop))) => Outcome::Stopped(stop),
-            Ok(Err(Ended::Trouble)) => Outcome::Trouble(failure::storage_failed()),
-            Err(_) => Outcome::Failed(failure::panicked()),
-        };
-        // Nobody waits any more if the process is going down: the lease will lapse.
-        let _ = sender.send(outcome);
-    })?;
-    Ok((thread, receiver))
+/// `None` of an engine that panicked.
+fn outcome(ended: Option<Result<Produced, Ended>>) -> Outcome {
+    match ended {
+        Some(Ok(produced)) => Outcome::Produced(Box::new(produced)),
+        Some(Err(Ended::Failed(failure))) => Outcome::Failed(failure),
+        Some(Err(Ended::Stopped(stop))) => Outcome::Stopped(stop),
+        Some(Err(Ended::Trouble)) => Outcome::Trouble(failure::storage_failed()),
+        None => Outcome::Failed(failure::panicked()),
+    }
 }

@@ -64,6 +64,10 @@ pub(super) fn produced(trained: Trained) -> Result<ProducedModel, Ended> {
 pub(super) fn ended(error: TrainError) -> Ended {
     match error {
         TrainError::Stopped(stop) => Ended::Stopped(stop),
+        error @ TrainError::Board { .. } => {
+            tracing::error!(error = %Chain(&error), "the parts of a job could not be read or written");
+            Ended::Trouble
+        }
         error => Ended::failed(error.code(), "Training failed", Chain(&error).to_string()),
     }
 }

@@ -165,11 +165,6 @@ pub trait TrainObserver: Send {
         let _ = (epochs, write);
     }
 
-    /// As [`TrainObserver::checkpoint`], wanted at once: the state has come far since the one before it.
-    fn save(&mut self, write: &mut WriteCheckpoint<'_>) {
-        let _ = write;
-    }
-
     /// A checkpoint of an earlier run of the same job, if there is one; asked for once, before a network is trained.
     fn earlier_checkpoint(&mut self) -> Option<Vec<u8>> {
         None

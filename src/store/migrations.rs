@@ -10,7 +10,7 @@ use super::engine::address;
 use super::{Result, StoreError};
 
 /// Each file once, in order; forward only.
-const FILES: [(i64, &str, &str); 10] = [
+const FILES: [(i64, &str, &str); 11] = [
     (1, "datasets", include_str!("../../migrations/0001_datasets.sql")),
     (2, "jobs", include_str!("../../migrations/0002_jobs.sql")),
     (3, "models", include_str!("../../migrations/0003_models.sql")),
@@ -21,6 +21,7 @@ const FILES: [(i64, &str, &str); 10] = [
     (8, "diagnoses", include_str!("../../migrations/0008_diagnoses.sql")),
     (9, "model thresholds", include_str!("../../migrations/0009_model_thresholds.sql")),
     (10, "aliases", include_str!("../../migrations/0010_aliases.sql")),
+    (11, "job parts", include_str!("../../migrations/0011_job_parts.sql")),
 ];
 
 /// Applies what is missing, one process at a time: PostgreSQL holds an advisory lock meanwhile, for SQLite a file

@@ -28,7 +28,8 @@ pub use datasets::{DatasetFilter, DeleteDataset};
 pub use error::StoreError;
 pub use idempotency::{Begin, IdempotentAnswer, StoredAnswer};
 pub use jobs::{
-    Beat, Enqueue, EventKind, Finish, Heartbeat, JobEvent, JobFilter, NewJob, NewResults, News, QueueStats, Written,
+    Beat, Enqueue, EventKind, Finish, Heartbeat, JobEvent, JobFilter, NewJob, NewResults, News, PartHand, QueueStats,
+    Standing, TakePart, Written,
 };
 pub use models::{DeleteModel, ModelFilter, NewModel};
 pub use page::Page;

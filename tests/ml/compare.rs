@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use evenkeel::ml::compare::{Compared, Finished, Memory, compare};
+use evenkeel::ml::compare::{Board, Compared, LocalBoard, Means, Taken, UnitResult, assist, compare};
 use evenkeel::ml::config::{CompareConfig, ConfigLimits, DatasetFacts, FeatureFacts, FieldError, ObjectReader};
 use evenkeel::ml::observe::{EpochLog, Phase, Stop, TrainObserver, Unobserved};
 use evenkeel::ml::pipeline::{TrainError, TrainInput};
@@ -56,22 +56,17 @@ fn quick(candidates: Value) -> Value {
     })
 }
 
-#[derive(Default)]
-struct Notebook(Finished);
-
-impl Memory for Notebook {
-    fn recall(&mut self) -> Finished {
-        self.0.clone()
-    }
-
-    fn remember(&mut self, finished: &Finished, _: &mut dyn TrainObserver) {
-        self.0.clone_from(finished);
-    }
+fn input(table: Table) -> TrainInput {
+    TrainInput { table, missing_markers: Vec::new() }
 }
 
-fn run(config: &CompareConfig, signal: f64, notes: &mut Notebook, parallel: usize) -> Result<Compared, TrainError> {
-    let input = TrainInput { table: table(400, signal), missing_markers: Vec::new() };
-    compare(input, config, notes, parallel, &|| 0.0, &mut Unobserved)
+/// Without a clock.
+fn means(board: &dyn Board, parallel: usize) -> Means<'_> {
+    Means { board, parallel, clock: &|| 0.0 }
+}
+
+fn run(config: &CompareConfig, signal: f64, board: &dyn Board, parallel: usize) -> Result<Compared, TrainError> {
+    compare(input(table(400, signal)), config, means(board, parallel), &mut Unobserved)
 }
 
 fn three() -> Value {
@@ -85,7 +80,7 @@ fn three() -> Value {
 #[test]
 fn equal_candidates_differ_by_noise_and_the_simplest_is_taken() {
     let config = read(&quick(three()), 400).unwrap();
-    let compared = run(&config, 1.2, &mut Notebook::default(), 2).unwrap();
+    let compared = run(&config, 1.2, &LocalBoard::default(), 2).unwrap();
     let table = &compared.comparison;
     assert_eq!((table.chosen.as_str(), table.rows, table.positives), ("plain", 320, 40));
     assert!(table.candidates.iter().all(|candidate| candidate.versus_best.unwrap().noise), "{table:#?}");
@@ -106,7 +101,7 @@ fn a_candidate_that_learns_nothing_is_worse_by_more_than_noise() {
     let mut request = quick(candidates);
     request["metric"] = json!("log_loss");
     let config = read(&request, 400).unwrap();
-    let table = run(&config, 1.5, &mut Notebook::default(), 2).unwrap().comparison;
+    let table = run(&config, 1.5, &LocalBoard::default(), 2).unwrap().comparison;
     assert_eq!((table.best.as_str(), table.chosen.as_str(), table.higher_is_better), ("plain", "plain", false));
     let versus = table.candidates[0].versus_best.unwrap();
     assert!(!versus.noise && versus.difference > 0.0 && versus.p_value.unwrap() < 0.05, "{versus:?}");
@@ -116,19 +111,104 @@ fn a_candidate_that_learns_nothing_is_worse_by_more_than_noise() {
 #[test]
 fn the_answer_does_not_depend_on_threads_or_interruptions() {
     let config = read(&quick(three()), 400).unwrap();
-    let mut whole = Notebook::default();
-    let one = run(&config, 1.0, &mut whole, 1).unwrap();
-    let two = run(&config, 1.0, &mut Notebook::default(), 3).unwrap();
+    let whole = LocalBoard::default();
+    let one = run(&config, 1.0, &whole, 1).unwrap();
+    let two = run(&config, 1.0, &LocalBoard::default(), 3).unwrap();
     assert_eq!(one.comparison, two.comparison);
     assert_eq!(one.trained.model.to_bytes().unwrap(), two.trained.model.to_bytes().unwrap());
-    let mut half = Notebook(whole.0.iter().take(10).map(|(place, result)| (*place, result.clone())).collect());
-    // What was remembered is not computed again: a changed result shows.
-    half.0.get_mut(&0).unwrap().metrics.insert("average_precision".to_owned(), 1.0);
-    let resumed = run(&config, 1.0, &mut half, 2).unwrap();
+    let mut half: BTreeMap<usize, UnitResult> = whole.finished().into_iter().take(10).collect();
+    // What is done is not computed again: a changed result shows.
+    half.get_mut(&0).unwrap().metrics.insert("average_precision".to_owned(), 1.0);
+    let half = LocalBoard::with(half);
+    let resumed = run(&config, 1.0, &half, 2).unwrap();
     let mean = |compared: &Compared, name: &str| compared.comparison.candidates[0].metrics[name].mean;
     assert!(mean(&resumed, "average_precision") > mean(&one, "average_precision"));
     assert_eq!(mean(&resumed, "roc_auc"), mean(&one, "roc_auc"));
-    assert_eq!(half.0.len(), 24);
+    assert_eq!(half.finished().len(), 24);
+}
+
+/// A board that two share: the owner has opened it, the assistant takes first.
+struct Shared {
+    board: LocalBoard,
+    opened: std::sync::Barrier,
+    /// Who took which unit.
+    taken: std::sync::Mutex<Vec<(bool, usize)>>,
+}
+
+struct SharedBy<'a> {
+    shared: &'a Shared,
+    owner: bool,
+}
+
+impl Board for SharedBy<'_> {
+    fn open(&self, units: usize) -> Result<(), TrainError> {
+        self.shared.board.open(units)?;
+        self.shared.opened.wait();
+        Ok(())
+    }
+
+    fn take(&self) -> Result<Taken, TrainError> {
+        // They take turns, so that each has half.
+        loop {
+            let mut log = self.shared.taken.lock().unwrap();
+            let own = log.iter().filter(|(owner, _)| *owner == self.owner).count();
+            if own <= log.len() - own || log.len() - own == 12 {
+                let taken = self.shared.board.take()?;
+                log.extend(taken.place.map(|place| (self.owner, place)));
+                return Ok(taken);
+            }
+            drop(log);
+            std::thread::yield_now();
+            if self.owner {
+                return Ok(Taken { place: None, finished: 0 });
+            }
+        }
+    }
+
+    fn keep(&self, place: usize, result: UnitResult) -> Result<(), TrainError> {
+        self.shared.board.keep(place, result)
+    }
+
+    fn result(&self, place: usize) -> Result<Option<UnitResult>, TrainError> {
+        self.shared.board.result(place)
+    }
+
+    fn wait(&self) {
+        self.shared.board.wait();
+    }
+}
+
+#[test]
+fn the_answer_does_not_depend_on_who_computes_what() {
+    let config = read(&quick(three()), 400).unwrap();
+    let alone = run(&config, 1.0, &LocalBoard::default(), 2).unwrap();
+    let shared =
+        Shared { board: LocalBoard::default(), opened: std::sync::Barrier::new(2), taken: std::sync::Mutex::default() };
+    let together = std::thread::scope(|scope| {
+        let assistant = scope.spawn(|| {
+            shared.opened.wait();
+            let board = SharedBy { shared: &shared, owner: false };
+            assist(input(table(400, 1.0)), &config, means(&board, 1), &mut Unobserved)
+        });
+        let together = run(&config, 1.0, &SharedBy { shared: &shared, owner: true }, 1);
+        assistant.join().unwrap().unwrap();
+        together.unwrap()
+    });
+    let taken = shared.taken.into_inner().unwrap();
+    let owned = taken.iter().filter(|(owner, _)| *owner).count();
+    assert_eq!((owned, taken.len()), (12, 24));
+    assert_eq!(alone.comparison, together.comparison);
+    assert_eq!(alone.trained.model.to_bytes().unwrap(), together.trained.model.to_bytes().unwrap());
+}
+
+#[test]
+fn a_result_of_another_comparison_ends_the_run() {
+    let config = read(&quick(three()), 400).unwrap();
+    let strange = UnitResult { metrics: BTreeMap::new(), log_odds: vec![0.0; 7], seconds: 0.0, failure: None };
+    let board = LocalBoard::with(BTreeMap::from([(3, strange)]));
+    let error = run(&config, 1.0, &board, 2).unwrap_err();
+    assert!(matches!(error, TrainError::Board { .. }), "{error:?}");
+    assert_eq!(error.code(), "storage-failed");
 }
 
 #[test]
@@ -137,7 +217,7 @@ fn a_candidate_that_cannot_be_trained_is_told_apart() {
     request["candidates"][2]["train"] = json!({"resample": [{"method": "random_under_sampler"},
         {"method": "smote", "k_neighbors": 200}]});
     let config = read(&request, 400).unwrap();
-    let table = run(&config, 1.0, &mut Notebook::default(), 2).unwrap().comparison;
+    let table = run(&config, 1.0, &LocalBoard::default(), 2).unwrap().comparison;
     let failed = &table.candidates[2];
     if let Some(failure) = &failed.failure {
         assert!(failed.versus_best.is_none() && failed.metrics.is_empty(), "{failed:?}");
@@ -148,7 +228,7 @@ fn a_candidate_that_cannot_be_trained_is_told_apart() {
 #[test]
 fn the_rows_set_aside_change_nothing_but_the_report() {
     let config = read(&quick(three()), 400).unwrap();
-    let before = run(&config, 1.0, &mut Notebook::default(), 2).unwrap();
+    let before = run(&config, 1.0, &LocalBoard::default(), 2).unwrap();
     let aside = aside_rows(&config);
     let mut changed = table(400, 1.0);
     let mut columns = changed.columns().to_vec();
@@ -157,8 +237,7 @@ fn the_rows_set_aside_change_nothing_but_the_report() {
         values[row] = -1e6;
     }
     changed = Table::new(columns).unwrap();
-    let input = TrainInput { table: changed, missing_markers: Vec::new() };
-    let after = compare(input, &config, &mut Notebook::default(), 2, &|| 0.0, &mut Unobserved).unwrap();
+    let after = run_on(changed, &config, &LocalBoard::default());
     assert_eq!(before.comparison, after.comparison);
     assert_eq!(before.trained.model.to_bytes().unwrap(), after.trained.model.to_bytes().unwrap());
     assert_ne!(before.trained.report, after.trained.report);
@@ -197,7 +276,7 @@ fn calibration_and_threshold_are_decided_on_the_pooled_scores() {
     request["base"]["calibration"] = json!({"method": "platt"});
     request["base"]["threshold"] = json!({"rule": "max_mcc"});
     let config = read(&request, 400).unwrap();
-    let trained = run(&config, 1.2, &mut Notebook::default(), 2).unwrap().trained;
+    let trained = run(&config, 1.2, &LocalBoard::default(), 2).unwrap().trained;
     let calibration = trained.report.calibration.clone().unwrap();
     // 320 rows that are compared on, each scored once in each of two repeats.
     let pooled = (Some("out_of_fold"), Some(640), Some(80));
@@ -237,42 +316,41 @@ fn steered(strategy: &str) -> (CompareConfig, Table) {
     (config, Table::new(columns).unwrap())
 }
 
-fn run_on(table: Table, config: &CompareConfig, notes: &mut Notebook) -> Compared {
-    let input = TrainInput { table, missing_markers: Vec::new() };
-    compare(input, config, notes, 2, &|| 0.0, &mut Unobserved).unwrap()
+fn run_on(table: Table, config: &CompareConfig, board: &LocalBoard) -> Compared {
+    compare(input(table), config, means(board, 2), &mut Unobserved).unwrap()
 }
 
 #[test]
 fn by_group_every_row_is_scored_and_the_group_is_no_feature() {
     let (config, table) = steered("group");
-    let mut notes = Notebook::default();
-    let trained = run_on(table, &config, &mut notes).trained;
+    let notes = LocalBoard::default();
+    let trained = run_on(table, &config, &notes).trained;
     let names: Vec<String> = trained.model.inputs().into_iter().map(|input| input.name).collect();
     assert_eq!(names, ["x", "z", "when"]);
-    let scored: usize = notes.0.values().map(|result| result.log_odds.len()).sum();
+    let scored: usize = notes.finished().values().map(|result| result.log_odds.len()).sum();
     let open = 400 - trained.report.rows;
     assert_eq!(scored, 3 * 2 * open, "three candidates, two repeats");
     let whole = |rows: usize| rows.is_multiple_of(8);
-    assert!(whole(trained.report.rows) && notes.0.values().all(|result| whole(result.log_odds.len())));
+    assert!(whole(trained.report.rows) && notes.finished().values().all(|result| whole(result.log_odds.len())));
 }
 
 #[test]
 fn by_time_what_comes_later_changes_no_earlier_fold() {
     let (config, table) = steered("time");
-    let mut before = Notebook::default();
-    run_on(table.clone(), &config, &mut before);
+    let before = LocalBoard::default();
+    run_on(table.clone(), &config, &before);
     let mut columns = table.columns().to_vec();
     let Values::Numeric(x) = &mut columns[0].values else { panic!() };
     // The last block of five that the 320 rows before the test rows are cut into.
     for value in &mut x[256..320] {
         *value = -1e3;
     }
-    let mut after = Notebook::default();
-    run_on(Table::new(columns).unwrap(), &config, &mut after);
-    let folds = |notes: &Notebook, last: bool| {
+    let after = LocalBoard::default();
+    run_on(Table::new(columns).unwrap(), &config, &after);
+    let folds = |board: &LocalBoard, last: bool| {
         let of = |place: &usize| (place / 3) % 4 == 3;
-        let wanted = notes.0.iter().filter(|(place, _)| of(place) == last);
-        wanted.map(|(_, result)| result.log_odds.clone()).collect::<Vec<_>>()
+        let wanted = board.finished().into_iter().filter(|(place, _)| of(place) == last);
+        wanted.map(|(_, result)| result.log_odds).collect::<Vec<_>>()
     };
     assert_eq!(folds(&before, false), folds(&after, false));
     assert_ne!(folds(&before, true), folds(&after, true));
@@ -281,9 +359,9 @@ fn by_time_what_comes_later_changes_no_earlier_fold() {
 #[test]
 fn it_stops_when_it_is_told_to() {
     let config = read(&quick(three()), 400).unwrap();
-    let input = TrainInput { table: table(400, 1.0), missing_markers: Vec::new() };
     let mut observer = StopAfter(60, 0.0);
-    let stopped = compare(input, &config, &mut Notebook::default(), 2, &|| 0.0, &mut observer);
+    let board = LocalBoard::default();
+    let stopped = compare(input(table(400, 1.0)), &config, means(&board, 2), &mut observer);
     assert!(matches!(stopped, Err(TrainError::Stopped(Stop::Cancelled))), "{:?}", stopped.map(|_| ()));
     assert!(observer.1 > 0.0);
 }

@@ -14,6 +14,7 @@ mod keys;
 mod lease;
 mod migrations;
 mod models;
+mod parts;
 mod queue;
 mod sweep;
 mod thresholds;

@@ -109,6 +109,23 @@ async fn impossible_rows_are_refused(engine: Engine) {
         assert!(refused.is_err(), "{change}");
     }
     execute(&test, "UPDATE jobs SET progress = 0.5").await.unwrap();
+    let insert = "INSERT INTO job_parts (job_id, part, program, lapses) SELECT id, 0, 'p', 0 FROM jobs";
+    execute(&test, insert).await.unwrap();
+    assert!(execute(&test, insert).await.is_err(), "a part is there once");
+    for change in [
+        "part = -1",
+        "lapses = -1",
+        "lease_token = 'x'",
+        "lease_expires_at = 1",
+        "finished_at = 1",
+        "result = '{}'",
+        "finished_at = 1, result = '{}', lease_token = 'x', lease_expires_at = 1",
+        "job_id = 'x'",
+    ] {
+        let refused = execute(&test, &format!("UPDATE job_parts SET {change}")).await;
+        assert!(refused.is_err(), "{change}");
+    }
+    execute(&test, "UPDATE job_parts SET finished_at = 1, result = '{}'").await.unwrap();
 }
 
 async fn connect(test: &TestStore) -> sqlx::AnyConnection {

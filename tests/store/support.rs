@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use evenkeel::clock::{ManualClock, Timestamp};
-use evenkeel::records::{DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, Lease, ModelId, ModelRecord};
+use evenkeel::ml::config::{Candidate, CompareConfig, Folds};
+use evenkeel::records::{
+    CompareJob, DatasetId, DatasetRecord, JobConfig, JobId, JobRecord, Lease, ModelId, ModelRecord, TypedConfig,
+};
 use evenkeel::store::{Enqueue, Finish, NewJob, NewModel, Store, StoreConfig};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection};
@@ -153,6 +156,21 @@ pub fn dataset_record(sha256: &str, created_at: Timestamp) -> DatasetRecord {
 
 pub fn new_job(dataset_id: DatasetId, priority: i32) -> NewJob {
     NewJob { id: JobId::new(), dataset_id, retry_of: None, config: job_config(priority), max_attempts: 3 }
+}
+
+/// A comparison of two candidates on four folds.
+pub fn comparison(dataset_id: DatasetId, priority: i32) -> NewJob {
+    let mut job = new_job(dataset_id, priority);
+    let TypedConfig::Train(train) = job.config.typed else { panic!("{job:?}") };
+    let candidate = |name: &str| Candidate { name: name.to_owned(), train: train.train.clone() };
+    let compare = CompareConfig {
+        candidates: vec![candidate("one"), candidate("other")],
+        cross_validation: Folds { folds: 4, repeats: 1 },
+        metric: "average_precision".to_owned(),
+        confidence: 0.95,
+    };
+    job.config.typed = TypedConfig::Compare(Box::new(CompareJob { model_name: train.model_name.clone(), compare }));
+    job
 }
 
 pub fn job_config(priority: i32) -> JobConfig {

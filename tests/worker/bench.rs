@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use evenkeel::jobs::{self, Ended, Engine, Produced, ProducedModel, Work, WorkerConfig};
 use evenkeel::ml::observe::{Stop, TrainObserver};
 use evenkeel::records::{JobId, JobRecord, JobStatus, ModelRecord};
-use evenkeel::store::{ModelFilter, Page};
+use evenkeel::store::{ModelFilter, Page, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -93,8 +93,13 @@ pub struct Worker {
 
 impl Worker {
     pub fn start(test: &TestStore, engine: Arc<dyn Engine>, config: WorkerConfig) -> Self {
+        Self::start_on(test.store.clone(), engine, config)
+    }
+
+    /// One of the process that this store is of.
+    pub fn start_on(store: Store, engine: Arc<dyn Engine>, config: WorkerConfig) -> Self {
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(jobs::run_with(test.store.clone(), engine, config, shutdown.clone()));
+        let task = tokio::spawn(jobs::run_with(store, engine, config, shutdown.clone()));
         Self { shutdown, task }
     }
 

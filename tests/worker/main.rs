@@ -11,5 +11,6 @@ mod cancels;
 mod checkpoints;
 mod endings;
 mod order;
+mod sharing;
 mod stops;
 mod storage;

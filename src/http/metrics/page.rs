@@ -109,6 +109,8 @@ impl Page {
         let workers = &self.metrics.0.workers;
         pen.gauge("evenkeel_workers", "Jobs that this process works on at once", whole(workers.places()))?;
         pen.gauge("evenkeel_workers_busy", "Jobs that this process works on now", whole(workers.busy()))?;
+        let help = "Workers of this process that assist with jobs of others";
+        pen.gauge("evenkeel_workers_assisting", help, whole(workers.assisting()))?;
         let Some(jobs) = &self.snapshot.jobs else { return Ok(()) };
         let mut gauge = pen.begin("evenkeel_jobs", "Jobs in the database by status", MetricType::Gauge)?;
         for (status, count) in &jobs.by_status {
@@ -118,6 +120,11 @@ impl Page {
             pen.begin("evenkeel_jobs_running", "Running jobs by phase, of all workers", MetricType::Gauge)?;
         for (phase, count) in &jobs.running_by_phase {
             write_gauge(&mut gauge, &[("phase", phase)], &whole(*count))?;
+        }
+        let help = "Parts of unfinished comparisons by state, of all workers";
+        let mut gauge = pen.begin("evenkeel_job_parts", help, MetricType::Gauge)?;
+        for (state, count) in &jobs.parts {
+            write_gauge(&mut gauge, &[("state", state)], &whole(*count))?;
         }
         let help = "Seconds that the oldest queued job has waited; 0 if none waits";
         pen.gauge("evenkeel_queue_oldest_seconds", help, jobs.oldest_queued_seconds.unwrap_or(0.0))

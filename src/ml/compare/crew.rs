@@ -1,115 +1,170 @@
-//! All units, several at once, each result remembered as soon as it is there.
+//! The units of a comparison, several at once, and beside others that take from the same board.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::board::Board;
 use super::parts::Divided;
 use super::unit::{Unit, UnitResult};
 use crate::ml::config::CompareConfig;
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver};
 use crate::ml::pipeline::TrainError;
 
-/// Results by the place of their unit in the order of work.
-pub type Finished = BTreeMap<usize, UnitResult>;
-
-/// Keeps finished units for the next run, should this one be interrupted.
-pub trait Memory: Send {
-    /// What an earlier run has finished.
-    fn recall(&mut self) -> Finished;
-
-    /// All that is finished by now; called after every unit.
-    fn remember(&mut self, finished: &Finished, observer: &mut dyn TrainObserver);
+/// What a run computes with.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) divided: &'a Divided,
+    pub(super) config: &'a CompareConfig,
+    pub(super) board: &'a dyn Board,
+    /// Units at once, at most.
+    pub(super) parallel: usize,
+    /// Seconds from any start.
+    pub(super) clock: &'a (dyn Fn() -> f64 + Sync),
 }
 
-/// What the units of a run share.
-struct Shared<'a> {
-    next: AtomicUsize,
+/// Computes until every unit is done, by whomever, and answers all results.
+pub(super) fn finish_all(
+    task: Task<'_>,
+    observer: &mut dyn TrainObserver,
+) -> Result<BTreeMap<Unit, UnitResult>, TrainError> {
+    let crew = Crew::new(task, observer);
+    task.board.open(crew.units.len())?;
+    loop {
+        crew.work()?;
+        if crew.is_done() {
+            return crew.results();
+        }
+        crew.look_up()?;
+        task.board.wait();
+    }
+}
+
+/// Computes as long as there are units to take.
+pub(super) fn help(task: Task<'_>, observer: &mut dyn TrainObserver) -> Result<(), TrainError> {
+    Crew::new(task, observer).work()
+}
+
+/// What the threads of a run share.
+struct Crew<'a> {
+    task: Task<'a>,
+    units: Vec<Unit>,
     state: Mutex<State<'a>>,
 }
 
 struct State<'a> {
-    finished: Finished,
-    /// The share that is done of each unit under way.
+    /// Units that are done, as the board said last.
+    finished: usize,
+    /// The share that is done of each unit under way here.
     under_way: BTreeMap<usize, f64>,
-    total: usize,
-    stopped: Option<Stop>,
-    memory: &'a mut dyn Memory,
+    /// Why the run ends early.
+    ended: Option<TrainError>,
     observer: &'a mut dyn TrainObserver,
 }
 
-pub(super) fn run(
-    divided: &Divided,
-    config: &CompareConfig,
-    memory: &mut dyn Memory,
-    parallel: usize,
-    clock: &(dyn Fn() -> f64 + Sync),
-    observer: &mut dyn TrainObserver,
-) -> Result<BTreeMap<Unit, UnitResult>, TrainError> {
-    let units = Unit::all(config);
-    let mut finished = memory.recall();
-    finished.retain(|&place, result| units.get(place).is_some_and(|unit| fits(divided, *unit, result)));
-    let total = units.len();
-    let state = State { finished, under_way: BTreeMap::new(), total, stopped: None, memory, observer };
-    let shared = Shared { next: AtomicUsize::new(0), state: Mutex::new(state) };
-    rayon::scope(|scope| {
-        for _ in 0..parallel.clamp(1, total.max(1)) {
-            scope.spawn(|_| shared.work(&units, divided, config, clock));
-        }
-    });
-    let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(stop) = state.stopped {
-        return Err(TrainError::Stopped(stop));
+impl<'a> Crew<'a> {
+    fn new(task: Task<'a>, observer: &'a mut dyn TrainObserver) -> Self {
+        let state = State { finished: 0, under_way: BTreeMap::new(), ended: None, observer };
+        Self { task, units: Unit::all(task.config), state: Mutex::new(state) }
     }
-    Ok(state.finished.into_iter().filter_map(|(place, result)| Some((*units.get(place)?, result))).collect())
-}
 
-/// Whether a remembered result can be one of this unit.
-fn fits(divided: &Divided, unit: Unit, result: &UnitResult) -> bool {
-    result.failure.is_some() || result.log_odds.len() == divided.scored(unit.repeat, unit.fold).len()
-}
+    /// Takes and computes units until there is none to take.
+    fn work(&self) -> Result<(), TrainError> {
+        rayon::scope(|scope| {
+            for _ in 0..self.task.parallel.clamp(1, self.units.len().max(1)) {
+                scope.spawn(|_| self.take_one_after_another());
+            }
+        });
+        self.state().ended.take().map_or(Ok(()), Err)
+    }
 
-impl<'b> Shared<'b> {
-    /// Takes one unit after another until there is none or the run is stopped.
-    fn work(&self, units: &[Unit], divided: &Divided, config: &CompareConfig, clock: &(dyn Fn() -> f64 + Sync)) {
-        loop {
-            let place = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(unit) = units.get(place) else { return };
-            if self.state().finished.contains_key(&place) {
-                continue;
-            }
-            let mut observer = UnitObserver { shared: self, place, phase_share: 0.0 };
-            if observer.step(0.0).is_break() {
-                return;
-            }
-            match unit.run(divided, config, clock, &mut observer) {
-                Ok(result) => self.finish(place, result),
-                // The observer has noted why.
-                Err(_) => return,
+    fn take_one_after_another(&self) {
+        while self.state().ended.is_none() {
+            match self.take_one() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    self.state().ended.get_or_insert(error);
+                }
             }
         }
     }
 
-    fn finish(&self, place: usize, result: UnitResult) {
-        let mut state = self.state();
-        let State { finished, under_way, memory, observer, .. } = &mut *state;
-        under_way.remove(&place);
-        finished.insert(place, result);
-        memory.remember(finished, *observer);
+    /// False if there is none to take.
+    fn take_one(&self) -> Result<bool, TrainError> {
+        let taken = self.task.board.take()?;
+        self.state().finished = taken.finished;
+        let Some(place) = taken.place else { return Ok(false) };
+        let Some(unit) = self.units.get(place) else { return Err(stray(place, "is none of the comparison")) };
+        let Task { divided, config, board, clock, .. } = self.task;
+        let result = unit.run(divided, config, clock, &mut UnitObserver { crew: self, place, phase_share: 0.0 });
+        self.state().under_way.remove(&place);
+        board.keep(place, result?)?;
+        Ok(true)
+    }
+
+    fn is_done(&self) -> bool {
+        self.state().finished >= self.units.len()
+    }
+
+    /// Asks the observer whether to go on, while others compute.
+    fn look_up(&self) -> Result<(), TrainError> {
+        match self.state().step(self.units.len()) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(stop) => Err(TrainError::Stopped(stop)),
+        }
+    }
+
+    fn results(&self) -> Result<BTreeMap<Unit, UnitResult>, TrainError> {
+        let mut results = BTreeMap::new();
+        for (place, &unit) in self.units.iter().enumerate() {
+            let result = self.task.board.result(place)?.ok_or_else(|| stray(place, "has no result"))?;
+            if !fits(self.task.divided, unit, &result) {
+                return Err(stray(place, "has the result of another comparison"));
+            }
+            results.insert(unit, result);
+        }
+        Ok(results)
     }
 
     /// A panic of another unit leaves nothing half-done here.
-    fn state(&self) -> MutexGuard<'_, State<'b>> {
+    fn state(&self) -> MutexGuard<'_, State<'a>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl State<'_> {
+    fn step(&mut self, units: usize) -> ControlFlow<Stop> {
+        let done = self.finished as f64 + self.under_way.values().sum::<f64>();
+        self.observer.step((done / units.max(1) as f64).min(1.0))
+    }
+}
+
+/// Whether a result can be one of this unit.
+fn fits(divided: &Divided, unit: Unit, result: &UnitResult) -> bool {
+    result.failure.is_some() || result.log_odds.len() == divided.scored(unit.repeat, unit.fold).len()
+}
+
+fn stray(place: usize, what: &str) -> TrainError {
+    TrainError::Board { source: format!("part {place} {what}").into() }
+}
+
 /// Watches one unit on behalf of the job's observer.
-struct UnitObserver<'a, 'b> {
-    shared: &'a Shared<'b>,
+struct UnitObserver<'c, 'a> {
+    crew: &'c Crew<'a>,
     place: usize,
     phase_share: f64,
+}
+
+impl UnitObserver<'_, '_> {
+    /// Why the unit has to stop: for the reason that the run ends for, whatever it is.
+    fn told(state: &State<'_>) -> ControlFlow<Stop> {
+        match &state.ended {
+            None => ControlFlow::Continue(()),
+            Some(TrainError::Stopped(stop)) => ControlFlow::Break(*stop),
+            Some(_) => ControlFlow::Break(Stop::LostLease),
+        }
+    }
 }
 
 impl TrainObserver for UnitObserver<'_, '_> {
@@ -123,23 +178,15 @@ impl TrainObserver for UnitObserver<'_, '_> {
     }
 
     fn step(&mut self, fraction: f64) -> ControlFlow<Stop> {
-        let mut state = self.shared.state();
-        if let Some(stop) = state.stopped {
-            return ControlFlow::Break(stop);
-        }
+        let mut state = self.crew.state();
+        Self::told(&state)?;
         let done = if self.phase_share > 0.0 { self.phase_share } else { 0.9 * fraction };
         let shown = state.under_way.entry(self.place).or_insert(0.0);
         *shown = shown.max(done);
-        let progress =
-            (state.finished.len() as f64 + state.under_way.values().sum::<f64>()) / state.total.max(1) as f64;
-        let flow = state.observer.step(progress);
-        if let ControlFlow::Break(stop) = flow {
-            state.stopped = Some(stop);
-        }
-        flow
+        state.step(self.crew.units.len())
     }
 
     fn epoch(&mut self, _: &EpochLog) -> ControlFlow<Stop> {
-        self.shared.state().stopped.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+        Self::told(&self.crew.state())
     }
 }

@@ -1,14 +1,12 @@
 //! The chosen candidate becomes the model.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use super::Comparison;
 use super::parts::Divided;
 use super::unit::{Unit, UnitResult};
 use crate::ml::config::{CompareConfig, DecidedOn};
-use crate::ml::nn::CheckpointError;
-use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver};
+use crate::ml::observe::TrainObserver;
 use crate::ml::pipeline::{TrainError, Trained, Unseen, train_with_scores};
 
 /// Trains the chosen candidate on all rows but those aside, decides calibration and threshold on its pooled out-of-fold
@@ -29,7 +27,7 @@ pub(super) fn train_chosen(
     last_config.threshold.on = DecidedOn::OutOfFold;
     last_config.calibration.on = DecidedOn::OutOfFold;
     let pooled = pooled(&divided, results, index);
-    let mut trained = train_with_scores(input, &last_config, pooled, &mut WithoutCheckpoints(observer))?;
+    let mut trained = train_with_scores(input, &last_config, pooled, observer)?;
     trained.unlabelled_rows = divided.unlabelled_rows;
     Ok(trained)
 }
@@ -44,23 +42,4 @@ fn pooled(divided: &Divided, results: &BTreeMap<Unit, UnitResult>, candidate: us
         }
     }
     pooled
-}
-
-/// The checkpoint of a comparison is its finished folds; that of the last training would take its place.
-struct WithoutCheckpoints<'a>(&'a mut dyn TrainObserver);
-
-impl TrainObserver for WithoutCheckpoints<'_> {
-    fn phase(&mut self, phase: Phase) -> ControlFlow<Stop> {
-        self.0.phase(phase)
-    }
-
-    fn step(&mut self, fraction: f64) -> ControlFlow<Stop> {
-        self.0.step(fraction)
-    }
-
-    fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
-        self.0.epoch(log)
-    }
-
-    fn resumed(&mut self, _: Result<(), CheckpointError>) {}
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::packed::characters;
 use super::parts::Divided;
 use crate::ml::config::{CompareConfig, Evaluation};
 use crate::ml::observe::TrainObserver;
-use crate::ml::pipeline::{TrainError, train};
+use crate::ml::pipeline::{TrainError, measure};
 
 /// Which candidate on which fold of which repeat; all count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,10 +24,20 @@ pub struct UnitResult {
     /// By name, at the threshold chosen within the training rows of the fold; those that are undefined are not there.
     pub metrics: BTreeMap<String, f64>,
     /// One per scored row, in their order, before any calibration map.
+    #[serde(with = "super::packed")]
     pub log_odds: Vec<f32>,
     pub seconds: f64,
     /// Why the candidate could not be trained on this fold; then there are neither metrics nor log-odds.
     pub failure: Option<String>,
+}
+
+impl UnitResult {
+    /// Its JSON is not larger if it scores at most so many rows.
+    pub fn most_bytes(rows: u64) -> u64 {
+        /// Names and numbers of all metrics, and what else there is.
+        const REST: u64 = 16 << 10;
+        characters(rows).saturating_add(REST)
+    }
 }
 
 impl Unit {
@@ -77,7 +88,7 @@ impl Unit {
         let (input, seed) = divided.fold_input(self.repeat, self.fold)?;
         let mut train_config = divided.configured(&candidate.train, seed);
         train_config.evaluation = Evaluation { bootstrap: 0, ..train_config.evaluation };
-        let trained = train(input, &train_config, observer)?;
+        let trained = measure(input, &train_config, observer)?;
         let scored = divided.open.select(divided.scored(self.repeat, self.fold));
         let log_odds = trained.model.natural_log_odds(&scored)?;
         let defined = |(name, metric): (String, crate::ml::metrics::Metric)| Some((name, metric.value?));

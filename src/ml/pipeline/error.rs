@@ -10,8 +10,8 @@ use crate::ml::resample::ResampleError;
 use crate::ml::split::SplitError;
 use crate::ml::table::TableError;
 
-/// A run that ended without a model. Every variant but [`TrainError::Stopped`] is an answer about the data or the
-/// configuration: the same job would end the same way again.
+/// A run that ended without a model. Every variant but [`TrainError::Stopped`] and [`TrainError::Board`] is an answer about
+/// the data or the configuration: the same job would end the same way again.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     #[error("the run was stopped from outside")]
@@ -53,6 +53,8 @@ pub enum TrainError {
     NoCandidate { reason: String },
     #[error("the logistic regression cannot be fitted")]
     Logistic(#[source] LogisticError),
+    #[error("the parts of the comparison cannot be shared out")]
+    Board { source: Box<dyn std::error::Error + Send + Sync> },
 }
 
 impl TrainError {
@@ -76,6 +78,7 @@ impl TrainError {
             TrainError::Fold { source, .. } => source.code(),
             TrainError::Resample { .. } | TrainError::ClassVanished { .. } => "resampling-failed",
             TrainError::Network(_) | TrainError::Logistic(_) => "diverged",
+            TrainError::Board { .. } => "storage-failed",
         }
     }
 

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use sqlx::{Any, Transaction};
 
+use super::parts;
 use super::row::JobRow;
 use super::types::EventKind;
 use crate::clock::Timestamp;
-use crate::records::{Failure, JobId, JobRecord, JobStatus, Lease, Transition};
+use crate::records::{Failure, JobId, JobRecord, JobStatus, JobType, Lease, Transition};
 use crate::store::row::{stored, to_json};
 use crate::store::{Result, Store, StoreError};
 
@@ -126,7 +127,19 @@ impl Held {
             insert_event(transaction, self.job.id, self.last_event, kind, self.at, &data).await?;
         }
         self.update(transaction).await?;
+        self.settle_parts(transaction).await?;
         Ok(self.job)
+    }
+
+    /// Parts are somebody's only while the job is at work, and gone with its end.
+    async fn settle_parts(&self, transaction: &mut Transaction<'static, Any>) -> Result<()> {
+        let id = self.job.id;
+        match self.job.status {
+            _ if self.job.job_type() != JobType::Compare => Ok(()),
+            JobStatus::Queued => parts::free_all(transaction, id).await,
+            JobStatus::Running | JobStatus::Cancelling => Ok(()),
+            JobStatus::Succeeded | JobStatus::Failed | JobStatus::Cancelled => parts::delete(transaction, id).await,
+        }
     }
 
     async fn update(&self, transaction: &mut Transaction<'static, Any>) -> Result<()> {

@@ -5,10 +5,11 @@ use sqlx::{Any, Transaction};
 
 use super::diagnosis::write_diagnosis;
 use super::held::Held;
+use super::parts;
 use super::queue::forget_epochs;
 use super::types::{Beat, EventKind, Finish, Heartbeat, NewResults, News, Written};
 use crate::ml::observe::EpochLog;
-use crate::records::{Failure, JobCheckpoint, JobId, JobStatus, Lease, PhaseSeconds};
+use crate::records::{Failure, JobCheckpoint, JobId, JobStatus, JobType, Lease, PhaseSeconds};
 use crate::store::alarm::Bell;
 use crate::store::row::{stored, to_json};
 use crate::store::{Result, Store, datasets, models};
@@ -32,7 +33,10 @@ impl Store {
         }
         held.advance(beat.progress);
         let cancel_requested = held.job.status == JobStatus::Cancelling;
-        held.save(&mut transaction).await?;
+        let job = held.save(&mut transaction).await?;
+        if job.job_type() == JobType::Compare {
+            parts::prolong(&mut transaction, &lease).await?;
+        }
         self.commit(transaction, &[Bell::Jobs]).await?;
         Ok(Heartbeat::Held { lease, cancel_requested })
     }

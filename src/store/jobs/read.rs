@@ -86,6 +86,15 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
+        let parts: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT state, COUNT(*) FROM
+                 (SELECT CASE WHEN finished_at IS NOT NULL THEN 'finished' WHEN lease_expires_at > $1 THEN 'running'
+                      ELSE 'waiting' END AS state FROM job_parts) AS parts
+             GROUP BY state",
+        )
+        .bind(self.now())
+        .fetch_all(self.pool())
+        .await?;
         let oldest: Option<(i64,)> =
             sqlx::query_as("SELECT created_at FROM jobs WHERE status = 'queued' ORDER BY created_at LIMIT 1")
                 .fetch_optional(self.pool())
@@ -97,6 +106,7 @@ impl Store {
         Ok(QueueStats {
             by_status: JobStatus::ALL.into_iter().map(|status| of(&counts, status.as_str())).collect(),
             running_by_phase: Phase::ALL.into_iter().map(|phase| of(&phases, phase.as_str())).collect(),
+            parts: ["waiting", "running", "finished"].map(|state| of(&parts, state)).into(),
             oldest_queued_seconds: oldest
                 .map(|(created_at,)| self.clock().now().seconds_since(Timestamp::from_micros(created_at))),
         })

@@ -158,6 +158,8 @@ pub struct QueueStats {
     pub by_status: BTreeMap<&'static str, u64>,
     /// Jobs at work, by the name of their phase; all phases are there.
     pub running_by_phase: BTreeMap<&'static str, u64>,
+    /// Parts of jobs at work: `waiting`, `running` and `finished`.
+    pub parts: BTreeMap<&'static str, u64>,
     /// How long the oldest queued job has been there.
     pub oldest_queued_seconds: Option<f64>,
 }
