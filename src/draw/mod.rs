@@ -6,12 +6,14 @@
 mod bars;
 mod canvas;
 mod chart;
+mod forest;
 mod matrix;
 mod palette;
 mod text;
 
 pub use bars::{Bar, Bars};
 pub use chart::{Axis, Chart, Dot, Mark, Ticks};
+pub use forest::{Forest, Shape, Stem};
 pub use matrix::Matrix;
 pub use palette::{Role, Theme, style};
 
@@ -34,6 +36,7 @@ pub enum Body {
     Chart(Chart),
     Bars(Bars),
     Matrix(Matrix),
+    Forest(Forest),
     /// There is nothing to draw, and why.
     Nothing(String),
 }
@@ -84,6 +87,21 @@ mod tests {
             Body::Bars(Bars { label: hostile.clone(), bars: bars.collect() }),
             Body::Bars(Bars { label: hostile.clone(), bars: Vec::new() }),
             Body::Matrix(Matrix { negative: hostile.clone(), positive: hostile.clone(), tp: 0, fp: 3, fn_: 2, tn: 0 }),
+            Body::Forest(Forest {
+                label: hostile.clone(),
+                columns: [hostile.clone(), hostile.clone()],
+                rows: (0..40)
+                    .map(|row| Stem {
+                        label: hostile.clone(),
+                        shape: [Shape::Diamond, Shape::Disc, Shape::Ring][row % 3],
+                        value: (row % 5 > 0).then_some(row as f64),
+                        ci: (row % 2 > 0).then_some([-1e300, f64::NAN]),
+                        columns: [hostile.clone(), hostile.clone()],
+                    })
+                    .collect(),
+                reference: Some((hostile.clone(), 2.0)),
+                legend: vec![(Shape::Ring, hostile.clone())],
+            }),
             Body::Nothing(hostile),
         ]
     }

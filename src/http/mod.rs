@@ -8,6 +8,7 @@
 mod aliases;
 pub mod auth;
 mod body;
+mod compared;
 mod connection;
 mod datasets;
 mod diagnosis;
@@ -28,12 +29,14 @@ mod models;
 mod observe;
 mod oip;
 mod page;
+mod picture;
 mod problem;
 mod request_id;
 mod respond;
 mod routes;
 mod serve;
 mod shortcut;
+mod words;
 
 pub use diagnosis::diagnosis_document;
 pub use document::{DocumentError, OPENAPI_YAML};

@@ -52,7 +52,35 @@ async fn trainings_are_compared(engine: Engine) {
     assert_eq!((&best["versus_best"]["difference"], &best["versus_best"]["noise"]), (&json!(0.0), &json!(true)));
     assert!(table["candidates"][0]["metrics"]["average_precision"]["ci"].is_array());
 
+    let picture = format!("/v1/jobs/{}/plots/comparison.svg", job["id"].as_str().unwrap());
+    let mut drawn = Vec::new();
+    for theme in ["light", "dark", "auto"] {
+        let reply = client.get(&format!("{picture}?theme={theme}")).send().await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, "image/svg+xml".to_owned()));
+        assert!(reply.header("content-security-policy").contains("default-src 'none'"));
+        let again = client.get(&format!("{picture}?theme={theme}")).header("if-none-match", &reply.header("etag"));
+        assert_eq!(again.send().await.status, 304);
+        drawn.push(reply.text());
+    }
+    assert!(drawn[0] != drawn[1] && drawn[2].contains("prefers-color-scheme"));
+    for part in ["plain", "weighted", "smote", "320 rows, 40 of them positive", "95 % intervals", "chosen", "best mean"]
+    {
+        assert!(drawn[0].contains(part), "{part}: {}", drawn[0]);
+    }
+    let wrong = client.get(&format!("{picture}?theme=pink")).send().await.expect_problem(422, "invalid-request");
+    assert_eq!(places(&wrong), ["?theme"]);
+    client.get(&picture.replace("comparison.svg", "pie.svg")).send().await.expect_problem(404, "not-found");
+    client.get("/v1/jobs/17/plots/comparison.svg").send().await.expect_problem(400, "malformed-request");
+    let other =
+        client.finish(&client.queue(&json!({"dataset_id": dataset["id"], "model": {"type": "logistic"}})).await).await;
+    let none = format!("/v1/jobs/{}/plots/comparison.svg", other["id"].as_str().unwrap());
+    client.get(&none).send().await.expect_problem(409, "no-result");
+
     let path = format!("/v1/models/{}", job["model_id"].as_str().unwrap());
+    let page = client.get(&format!("{path}/report.html")).send().await.text();
+    for part in ["What it was chosen from", "best mean", "Difference from the best", "weighted"] {
+        assert!(page.contains(part), "{part}");
+    }
     let model = client.get(&path).send().await.expect_status(200);
     assert_eq!((&model["name"], &model["job_id"], &model["verdict"]), (&json!("best"), &job["id"], &json!("ok")));
     let report = client.get(&format!("{path}/report")).send().await.expect_status(200);
@@ -89,29 +117,82 @@ async fn a_comparison_survives_the_death_of_its_worker(engine: Engine) {
     let mut app = App::with(engine, &["--lease-seconds", "2"]).await;
     let client = app.client();
     let dataset = client.upload("", data::csv(1_000)).await;
-    let mut request = request(&dataset);
+    let request = lengthy(&dataset);
+    let job = client.queue(&request).await;
+    wait_for_parts(&client, "finished", 1.0).await;
+    app.kill_and_restart();
+    let client = app.client();
+    assert!(parts(&client, "finished").await >= 1.0, "what is finished outlives the process");
+    let resumed = client.finish(&job).await;
+    assert_eq!((&resumed["status"], &resumed["attempt"]), (&json!("succeeded"), &json!(2)), "{resumed:#}");
+    let other = client.finish(&client.queue(&request).await).await;
+    assert_same(&client, &resumed, &other).await;
+}
+
+/// A comparison that takes seconds.
+fn lengthy(dataset: &Value) -> Value {
+    let mut request = request(dataset);
     request["base"] = json!({
         "model": {"hidden_layers": [32, 32]}, "evaluation": {"bootstrap": 0},
         "training": {"epochs": 150, "batch_size": 16, "early_stopping": null},
     });
-    let job = client.queue(&request).await;
-    let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+    request
+}
+
+/// Parts of all comparisons in this state, by the metrics.
+async fn parts(client: &Client, state: &str) -> f64 {
+    let text = client.get("/metrics").send().await.text();
+    let line = format!("evenkeel_job_parts{{state=\"{state}\"}} ");
+    text.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).expect("the metric is there")
+}
+
+async fn wait_for_parts(client: &Client, state: &str, least: f64) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while client.get(&path).send().await.expect_status(200)["checkpoint"].is_null() {
-        assert!(Instant::now() < deadline, "no finished fold was written down");
+    while parts(client, state).await < least {
+        assert!(Instant::now() < deadline, "too few parts are {state}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    app.kill_and_restart();
+}
+
+#[tokio::test]
+async fn servers_compare_side_by_side_and_one_may_die_on_sqlite() {
+    servers_compare_side_by_side_and_one_may_die(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn servers_compare_side_by_side_and_one_may_die_on_postgresql() {
+    if postgres_url().is_some() {
+        servers_compare_side_by_side_and_one_may_die(Engine::Postgres).await;
+    }
+}
+
+async fn servers_compare_side_by_side_and_one_may_die(engine: Engine) {
+    let app = App::with(engine, &["--lease-seconds", "2", "--threads", "1"]).await;
     let client = app.client();
-    let resumed = client.finish(&job).await;
-    assert_eq!((&resumed["status"], &resumed["attempt"]), (&json!("succeeded"), &json!(2)), "{resumed:#}");
-    let other = client.finish(&client.queue(&request).await).await;
-    assert_eq!(table(&client, &resumed).await, table(&client, &other).await);
+    let dataset = client.upload("", data::csv(1_000)).await;
+    let request = lengthy(&dataset);
+    let job = client.queue(&request).await;
+    // One thread of its own server, and one of another.
+    wait_for_parts(&client, "running", 1.0).await;
+    let beside = app.beside();
+    wait_for_parts(&beside.client(), "running", 2.0).await;
+    let assisting = beside.client().get("/metrics").send().await.text();
+    assert!(assisting.contains("\nevenkeel_workers_assisting 1\n"), "{assisting}");
+    drop(beside);
+    let shared = client.finish(&job).await;
+    assert_eq!((&shared["status"], &shared["attempt"]), (&json!("succeeded"), &json!(1)), "{shared:#}");
+    let alone = client.finish(&client.queue(&request).await).await;
+    assert_same(&client, &shared, &alone).await;
+}
+
+/// Both jobs left the same table and the same bytes.
+async fn assert_same(client: &Client, one: &Value, other: &Value) {
+    assert_eq!(table(client, one).await, table(client, other).await);
     let model = async |job: &Value| {
         let path = format!("/v1/models/{}", job["model_id"].as_str().unwrap());
         client.get(&path).send().await.expect_status(200)["sha256"].clone()
     };
-    assert_eq!(model(&resumed).await, model(&other).await, "the same bytes");
+    assert_eq!(model(one).await, model(other).await, "the same bytes");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod get;
 mod list;
 mod paired;
 mod plan;
+mod plots;
 mod representation;
 mod request;
 mod result;
@@ -36,6 +37,7 @@ pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("getJobDiagnosis", diagnosis::handle);
     handlers.add("getJobEvents", events::handle);
     handlers.add("getJobResult", result::handle);
+    handlers.add("getJobPlot", plots::handle);
     handlers.add("retryJob", retry::handle);
     handlers.add("getJobComparison", comparison::handle);
     handlers.add("cancelJob", cancel::handle);

@@ -3,30 +3,26 @@
 mod curves;
 mod decisions;
 mod probabilities;
-mod words;
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 
 use super::dossiers::dossier;
 use super::find;
-use crate::draw::{Body, DrawError, Figure, Theme, svg};
+use crate::draw::{Body, Figure, Theme};
 use crate::http::AppState;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::Query;
-use crate::http::respond;
+use crate::http::picture;
 use crate::ml::dossier::Dossier;
 use crate::ml::metrics::Costs;
 use crate::ml::observe::EpochLog;
 use crate::records::{ModelId, ModelRecord};
 
-pub(super) use words::{count, interval, share, short};
-
-/// A picture is styled by itself and may do nothing.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'";
+pub(super) use crate::http::words::{count, interval, share, short};
 
 /// Every picture of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,30 +61,11 @@ pub(super) async fn handle(
     })?;
     let record = find(&state, id).await?;
     let material = Material::load(&state, record, costs).await?;
-    let drawn = tokio::task::spawn_blocking(move || material.svg(plot, theme));
-    let drawn = drawn.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
-    let tag = respond::tag_of(drawn.as_bytes());
-    if respond::has_match(&headers, &tag) {
-        return Ok(respond::not_modified(&tag));
-    }
-    let mut response = drawn.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    respond::set_tag(headers, &tag);
-    Ok(response)
+    picture::answer(&headers, theme, move || material.figure(plot)).await
 }
 
 fn options(mut query: Query) -> Result<(Theme, Costs), ApiError> {
-    let theme = match query.raw("theme").as_deref() {
-        None | Some("auto") => Theme::Auto,
-        Some("light") => Theme::Light,
-        Some("dark") => Theme::Dark,
-        Some(_) => {
-            query.error("theme", "expected one of light, dark, auto");
-            Theme::Auto
-        }
-    };
+    let theme = picture::theme(&mut query);
     let costs = costs(&mut query);
     query.finish()?;
     Ok((theme, costs))
@@ -149,12 +126,6 @@ impl Material {
             None => Vec::new(),
         };
         Ok(Self { record, dossier, epochs, costs })
-    }
-
-    /// # Errors
-    /// If a figure cannot be drawn.
-    pub(super) fn svg(&self, plot: Plot, theme: Theme) -> Result<String, DrawError> {
-        svg(&self.figure(plot), theme)
     }
 
     pub(super) fn figure(&self, plot: Plot) -> Figure {

@@ -1,5 +1,6 @@
 //! `GET /v1/models/{model_id}/report.html`: all there is to say about a model as one page that needs nothing else.
 
+mod comparison;
 mod findings;
 mod sections;
 mod words;
@@ -15,10 +16,12 @@ use super::find;
 use super::plots::{Material, costs};
 use crate::draw::{DrawError, style};
 use crate::http::AppState;
+use crate::http::compared;
 use crate::http::error::ApiError;
 use crate::http::extract::{Id, Query};
 use crate::http::html::escape;
 use crate::http::respond;
+use crate::ml::compare::Comparison;
 use crate::ml::diagnose::Diagnosis;
 use crate::records::{DatasetRecord, JobRecord, ModelId};
 
@@ -30,6 +33,8 @@ struct Page {
     job: Option<JobRecord>,
     /// Gone with its job.
     diagnosis: Option<Diagnosis>,
+    /// Of a model that was chosen by one.
+    comparison: Option<Comparison>,
     /// Gone if it was deleted; unknown of a model that was imported.
     dataset: Option<DatasetRecord>,
 }
@@ -43,11 +48,16 @@ pub(super) async fn handle(
     let costs = costs(&mut query);
     query.finish()?;
     let record = find(&state, id).await?;
+    let job = match record.job_id {
+        Some(id) => state.store.job(id).await?,
+        None => None,
+    };
     let page = Page {
-        job: match record.job_id {
-            Some(id) => state.store.job(id).await?,
+        comparison: match &job {
+            Some(job) => compared::load(&state, job).await?,
             None => None,
         },
+        job,
         diagnosis: match record.job_id {
             Some(id) => state.store.diagnosis(id).await?,
             None => None,
@@ -99,6 +109,7 @@ impl Page {
         );
         html.push_str(&self.heading());
         html.push_str(&self.findings());
+        html.push_str(&self.comparison()?);
         html.push_str(&self.metrics());
         html.push_str(&self.decisions());
         html.push_str(&self.pictures()?);

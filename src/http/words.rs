@@ -1,14 +1,14 @@
 //! Numbers as people read them.
 
 /// With commas between thousands.
-pub(in crate::http::models) fn count(value: u64) -> String {
+pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
     groups.join(",")
 }
 
 /// Three digits after the point; small numbers keep three significant ones.
-pub(in crate::http::models) fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         small if small < 0.000_1 => format!("{value:.1e}"),
@@ -22,14 +22,14 @@ pub(in crate::http::models) fn short(value: f64) -> String {
 }
 
 /// A share in percent, with no more digits than it has.
-pub(in crate::http::models) fn share(value: f64) -> String {
+pub(super) fn share(value: f64) -> String {
     let digits = short(value * 100.0);
     let whole = digits.split_once('.').filter(|(_, after)| after.bytes().all(|digit| digit == b'0'));
     format!("{} %", whole.map_or(digits.as_str(), |(before, _)| before))
 }
 
 /// ` [low, high]`, or nothing.
-pub(in crate::http::models) fn interval(ci: Option<[f64; 2]>) -> String {
+pub(super) fn interval(ci: Option<[f64; 2]>) -> String {
     ci.map_or(String::new(), |[low, high]| format!(" [{}, {}]", short(low), short(high)))
 }
 
