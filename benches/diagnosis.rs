@@ -120,6 +120,7 @@ fn generate(rows: usize, columns: usize) -> Result<Data, Failure> {
         values: None,
     };
     let facts = DatasetFacts {
+        pictures: None,
         rows,
         target: "y".to_owned(),
         positive_label: "1".to_owned(),
@@ -151,6 +152,7 @@ fn read(file: &str, target: &str) -> Result<Data, Failure> {
         values: None,
     };
     let facts = DatasetFacts {
+        pictures: None,
         rows: table.rows(),
         target: target.to_owned(),
         positive_label: rarer.ok_or("no class")?,

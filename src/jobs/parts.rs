@@ -20,7 +20,7 @@ pub struct Parts {
 
 impl Parts {
     /// To be made within the runtime.
-    pub(super) fn new(store: Store, hand: PartHand, config: &WorkerConfig) -> Self {
+    pub fn new(store: Store, hand: PartHand, config: &WorkerConfig) -> Self {
         let WorkerConfig { lease_seconds, poll_seconds, .. } = *config;
         Self { store, runtime: Handle::current(), hand, lease_seconds, poll_seconds }
     }

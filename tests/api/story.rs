@@ -31,6 +31,7 @@ async fn the_whole_job(engine: Engine) {
     let model = look_at_the_model(&client, &dataset, &job).await;
     predict_all_rows(&client, &dataset, &model).await;
     try_again(&client, &job).await;
+    compare_remedies(&client, &dataset).await;
     understand_another(&client, &dataset).await;
     name_it(&client, &model).await;
     bring_it_back(&client, &model).await;
@@ -195,6 +196,19 @@ async fn predict_all_rows(client: &Client, dataset: &Value, model: &Value) {
     assert_eq!(job["status"], "succeeded", "{job:#}");
     let file = client.get(&format!("/v1/jobs/{}/result", job["id"].as_str().unwrap())).send().await.text();
     assert_eq!(file.lines().count(), 401);
+}
+
+async fn compare_remedies(client: &Client, dataset: &Value) {
+    let request = json!({
+        "type": "compare", "dataset_id": dataset["id"], "cross_validation": {"folds": 3, "repeats": 1},
+        "base": {"model": {"type": "logistic"}, "evaluation": {"bootstrap": 0}},
+        "candidates": [{"name": "plain"}, {"name": "weighted", "train": {"loss": {"class_weight": "balanced"}}}],
+    });
+    let job = client.finish(&client.queue(&request).await).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    let picture = client.get(&format!("/v1/jobs/{}/plots/comparison.svg", job["id"].as_str().unwrap())).send().await;
+    assert!(picture.text().contains("weighted"));
+    client.delete(&format!("/v1/models/{}", job["model_id"].as_str().unwrap())).send().await.expect_status(204);
 }
 
 /// Gives the model a name, asks by it, and looks at what there is to see of it.

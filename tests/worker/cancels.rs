@@ -9,7 +9,7 @@ use std::io::{Seek, Write as _};
 use std::ops::ControlFlow;
 
 use evenkeel::clock::Timestamp;
-use evenkeel::jobs::{self, Ended, EngineLimits, Engines, Work};
+use evenkeel::jobs::{self, Ended, EngineLimits, Engines, Parts, Work, WorkerConfig};
 use evenkeel::ml::config::{ResampleConfig, ResampleMethod, ResampleNumeric, ResamplePreprocess, Scale};
 use evenkeel::ml::nn::CheckpointError;
 use evenkeel::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
@@ -18,7 +18,7 @@ use evenkeel::ml::table::{
     Column, ReadOptions, Table, TableFormat, TableLimits, Values, WriteFormat, profile, target_classes, write,
 };
 use evenkeel::records::{DatasetId, DatasetRecord, JobConfig, JobRecord, ResampleJob, TypedConfig};
-use evenkeel::store::Scratch;
+use evenkeel::store::{PartHand, Scratch};
 use rand::Rng as _;
 use rand_distr::{Distribution as _, StandardNormal};
 
@@ -110,15 +110,14 @@ fn table() -> Table {
 
 /// The table as a stored dataset.
 fn dataset(scratch: &Scratch, now: Timestamp) -> (DatasetRecord, File) {
-    let on = &mut |_| ControlFlow::Continue(());
     let mut file = scratch.file().unwrap();
-    write(&table(), WriteFormat::Parquet, &mut file, on).unwrap();
+    write(&table(), WriteFormat::Parquet, &mut file, &mut |_| ControlFlow::Continue(())).unwrap();
     file.flush().unwrap();
     let size_bytes = file.metadata().unwrap().len();
     let options = ReadOptions { format: &TableFormat::Parquet, missing_markers: &[], limits: &TableLimits::STANDARD };
     let mut input = file.try_clone().unwrap();
     input.rewind().unwrap();
-    let profile = profile(input, &options, &BTreeMap::new(), on).unwrap();
+    let profile = profile(input, &options, &BTreeMap::new(), &mut |_| ControlFlow::Continue(())).unwrap();
     let dataset = DatasetRecord {
         id: DatasetId::new(),
         name: "a million rows".to_owned(),
@@ -171,7 +170,9 @@ async fn every_method_on_a_million_rows_hears_of_a_cancel_within_a_second() {
             let mut input = file.try_clone().unwrap();
             input.rewind().unwrap();
             let (job, dataset) = (job_of(method.clone(), &job), dataset.clone());
-            let work = Work { job, dataset, input, model: None, scratch: scratch.clone() };
+            let hand = PartHand::assistant(job.id);
+            let parts = Parts::new(test.store.clone(), hand, &WorkerConfig::standard());
+            let work = Work { job, dataset, input, model: None, scratch: scratch.clone(), parts };
             let mut watch = Watch::new(end_after);
             let ended = jobs::Engine::run(&engine, work, &mut watch);
             if let Err(Ended::Stopped(stop)) = &ended {

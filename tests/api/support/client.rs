@@ -1,5 +1,8 @@
 //! A client that lets no answer pass that `openapi.yaml` does not allow.
 
+use std::borrow::Cow;
+use std::io::Read as _;
+
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
@@ -163,11 +166,26 @@ impl Call {
         let response = self.request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await?.to_vec();
-        let answer = Answer { status, headers: &headers, body: &bytes };
+        let plain = decompressed(&headers, &bytes);
+        let answer = Answer { status, headers: &headers, body: &plain };
         let mistakes = CONTRACT.mistakes(self.method, &self.path, &answer);
-        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(2_000)]).into_owned();
+        let shown = String::from_utf8_lossy(&plain[..plain.len().min(2_000)]).into_owned();
         assert!(mistakes.is_empty(), "{} {}: {status}\n{}\n{shown}", self.method, self.path, mistakes.join("\n"));
         Ok(Reply { status, headers, bytes })
+    }
+}
+
+/// What a body says, however it was packed.
+fn decompressed<'b>(headers: &HeaderMap, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+    match headers.get("content-encoding").map(|encoding| encoding.to_str().unwrap()) {
+        None => Cow::Borrowed(bytes),
+        Some("gzip") => {
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+            Cow::Owned(plain)
+        }
+        Some("zstd") => Cow::Owned(zstd::decode_all(bytes).unwrap()),
+        Some(other) => panic!("packed as {other:?}"),
     }
 }
 
