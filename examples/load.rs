@@ -29,9 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Args {
     #[arg(long)]
     path: String,
-    /// A file with the JSON body of every request.
+    /// A file with the body of every request.
     #[arg(long)]
     body: std::path::PathBuf,
+    /// What the body is.
+    #[arg(long, default_value = "application/json")]
+    media_type: String,
     /// Requests a second, over all connections; 0: as many as can be.
     #[arg(long, default_value_t = 0.0)]
     rate: f64,
@@ -57,7 +60,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let body = std::fs::read(&args.body)?;
     let shared = Arc::new(Shared {
-        requests: args.servers.iter().map(|server| request(server, &args.path, &body)).collect(),
+        requests: args.servers.iter().map(|server| request(server, &args, &body)).collect(),
         ready: args.servers.iter().map(|_| AtomicBool::new(true)).collect(),
         servers: args.servers.clone(),
         lost: AtomicU64::new(0),
@@ -90,9 +93,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn request(server: &str, path: &str, body: &[u8]) -> Vec<u8> {
+fn request(server: &str, args: &Args, body: &[u8]) -> Vec<u8> {
+    let Args { path, media_type, .. } = args;
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()

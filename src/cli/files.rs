@@ -11,8 +11,10 @@ use serde_json::Value;
 use super::CliError;
 use crate::ml::json;
 use crate::ml::model::Model;
+use crate::ml::picture::PictureSpec;
 use crate::ml::table::{
-    ColumnType, DEFAULT_MISSING, Profile, ReadOptions, Table, TableFormat, TableLimits, load, profile,
+    ColumnType, DEFAULT_MISSING, PATH_COLUMN, Profile, ReadOptions, Table, TableFormat, TableLimits, Values, load,
+    profile,
 };
 
 /// The artifact's name in the directory that `evenkeel train` writes.
@@ -39,8 +41,9 @@ impl DataFile {
             "ndjson" | "jsonl" => TableFormat::Ndjson,
             "parquet" => TableFormat::Parquet,
             "arrow" | "arrows" => TableFormat::ArrowStream,
+            "zip" => TableFormat::Zip { manifest: None },
             _ => {
-                let expected = ".csv, .tsv, .ndjson, .parquet or .arrow";
+                let expected = ".csv, .tsv, .ndjson, .parquet, .arrow or .zip";
                 return Err(CliError::Usage(format!("{}: expected a file ending in {expected}", path.display())));
             }
         };
@@ -54,7 +57,7 @@ impl DataFile {
     /// Types, counts and summaries of all columns.
     pub(super) fn profile(&self) -> Result<Profile, CliError> {
         let markers = missing_markers();
-        profile(self.open()?, &self.options(&markers), &BTreeMap::new(), &mut |_| ControlFlow::Continue(()))
+        profile(self.open()?, &self.options(&markers, None), &BTreeMap::new(), &mut |_| ControlFlow::Continue(()))
             .map_err(|error| CliError::work(self.path.display().to_string(), error))
     }
 
@@ -62,14 +65,15 @@ impl DataFile {
     pub(super) fn load(&self, profile: &Profile) -> Result<Table, CliError> {
         let columns: Vec<(String, ColumnType)> =
             profile.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
-        self.load_columns(&columns, &missing_markers())
+        self.load_columns(&columns, &missing_markers(), None)
     }
 
-    /// The file as `model` reads it: its features with their types, any other column as it is found.
-    pub(super) fn load_for(&self, model: &Model) -> Result<Table, CliError> {
+    /// The file as `model` reads it: its features with their types, any other column as it is found; and of pictures their
+    /// paths.
+    pub(super) fn load_for(&self, model: &Model) -> Result<(Table, Option<Values>), CliError> {
         let profile = self.profile()?;
         let inputs = model.inputs();
-        let columns: Vec<(String, ColumnType)> = profile
+        let mut columns: Vec<(String, ColumnType)> = profile
             .columns
             .iter()
             .map(|column| {
@@ -77,16 +81,25 @@ impl DataFile {
                 (column.name.clone(), input.map_or(column.column_type, |input| input.column_type))
             })
             .collect();
-        self.load_columns(&columns, &model.missing_markers)
+        let has_paths = matches!(self.format, TableFormat::Zip { .. });
+        columns.extend(has_paths.then(|| (PATH_COLUMN.to_owned(), ColumnType::Categorical)));
+        let table = self.load_columns(&columns, &model.missing_markers, model.picture_spec())?;
+        let paths = table.column(PATH_COLUMN).filter(|_| has_paths).map(|column| column.values.clone());
+        Ok((table, paths))
     }
 
-    fn load_columns(&self, columns: &[(String, ColumnType)], markers: &[String]) -> Result<Table, CliError> {
-        load(self.open()?, &self.options(markers), columns, &mut |_| ControlFlow::Continue(()))
+    fn load_columns(
+        &self,
+        columns: &[(String, ColumnType)],
+        markers: &[String],
+        pictures: Option<PictureSpec>,
+    ) -> Result<Table, CliError> {
+        load(self.open()?, &self.options(markers, pictures), columns, &mut |_| ControlFlow::Continue(()))
             .map_err(|error| CliError::work(self.path.display().to_string(), error))
     }
 
-    fn options<'a>(&'a self, missing_markers: &'a [String]) -> ReadOptions<'a> {
-        ReadOptions { format: &self.format, missing_markers, limits: &self.limits }
+    fn options<'a>(&'a self, missing_markers: &'a [String], pictures: Option<PictureSpec>) -> ReadOptions<'a> {
+        ReadOptions { format: &self.format, missing_markers, limits: &self.limits, pictures }
     }
 
     pub(super) fn open(&self) -> Result<File, CliError> {

@@ -6,6 +6,7 @@ mod export;
 mod files;
 mod keys;
 mod listen;
+mod picture_args;
 mod predict;
 mod quickstart;
 mod resample;

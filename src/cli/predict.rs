@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::CliError;
 use super::files::{self, DataFile};
 use crate::ml::model::Model;
+use crate::ml::table::Values;
 
 /// Settings of `evenkeel predict`.
 #[derive(Debug, clap::Args)]
@@ -13,10 +14,11 @@ pub(super) struct PredictArgs {
     /// The directory that `evenkeel train` wrote.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The rows: .csv, .ndjson, .parquet or .arrow.
+    /// The rows: .csv, .ndjson, .parquet or .arrow, or .zip with pictures.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Where the predictions go: .csv, one line a row, with columns label and probability.
+    /// Where the predictions go: .csv, one line a row, with columns label and probability, and path before them where the rows
+    /// are pictures.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Predict positive at this probability and above, instead of the model's threshold.
@@ -37,11 +39,11 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
 fn predict(args: &PredictArgs) -> Result<(), CliError> {
     let (model, _) = files::read_model(&args.model)?;
     let file = DataFile::named(&args.data)?;
-    let table = file.load_for(&model)?;
+    let (table, paths) = file.load_for(&model)?;
     let probabilities =
         model.predict(&table).map_err(|error| CliError::work(args.data.display().to_string(), error))?;
     let threshold = args.threshold.unwrap_or(model.threshold);
-    files::write_whole(&args.out, |out| write(out, &model, &probabilities, threshold))
+    files::write_whole(&args.out, |out| write(out, &model, &probabilities, threshold, paths.as_ref()))
 }
 
 fn write(
@@ -49,11 +51,14 @@ fn write(
     model: &Model,
     probabilities: &[f64],
     threshold: f64,
+    paths: Option<&Values>,
 ) -> std::io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(["label", "probability"])?;
-    for &probability in probabilities {
-        csv.write_record([model.classes.name(probability >= threshold), &probability.to_string()])?;
+    csv.write_record(paths.map(|_| "path").into_iter().chain(["label", "probability"]))?;
+    for (row, &probability) in probabilities.iter().enumerate() {
+        let path = paths.map(|paths| paths.text(row).unwrap_or_default());
+        let label = model.classes.name(probability >= threshold);
+        csv.write_record(path.as_deref().into_iter().chain([label, &probability.to_string()]))?;
     }
     csv.flush()?;
     csv.into_inner().map_err(|error| error.into_error())?.flush()

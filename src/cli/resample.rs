@@ -11,7 +11,7 @@ use crate::ml::config::{
 use crate::ml::labels::ClassCounts;
 use crate::ml::pipeline::Target;
 use crate::ml::resample_table::{StepCounts, resample_table};
-use crate::ml::table::{Column, Table, WriteFormat, write};
+use crate::ml::table::{Column, Table, TableFormat, WriteFormat, write};
 
 /// Settings of `evenkeel resample`.
 #[derive(Debug, clap::Args)]
@@ -99,6 +99,10 @@ pub(super) fn run(args: &ResampleArgs) -> Result<(), CliError> {
 fn resample_file(args: &ResampleArgs) -> Result<(), CliError> {
     let format = written_format(&args.out)?;
     let file = DataFile::named(&args.data)?;
+    if let TableFormat::Zip { .. } = file.format() {
+        let detail = "pictures are resampled within training: `resample` in the configuration of evenkeel train";
+        return Err(CliError::Usage(format!("{}: {detail}", args.data.display())));
+    }
     let profile = file.profile()?;
     let table = file.load(&profile)?;
     let target = rarer_is_positive(&table, &args.target)?;

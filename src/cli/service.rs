@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CliError;
 use super::listen::Listeners;
+use super::picture_args::PictureArgs;
 use crate::clock::SystemClock;
 use crate::http::{Access, AppState, HttpConfig};
 use crate::jobs::{self, WorkerConfig};
@@ -190,6 +191,8 @@ struct LimitArgs {
     /// Columns of a dataset.
     #[arg(long, env = "EVENKEEL_MAX_COLUMNS", default_value_t = 10_000, value_name = "N")]
     max_columns: usize,
+    #[command(flatten)]
+    pictures: PictureArgs,
     /// Rows of one predict request.
     #[arg(long, env = "EVENKEEL_MAX_PREDICT_ROWS", default_value_t = 100_000, value_name = "N")]
     max_predict_rows: usize,
@@ -278,6 +281,7 @@ impl ServeArgs {
         let mut http = self.limits.http_config();
         http.tables = worker.table_limits.clone();
         http.tables.max_decompressed_bytes = http.max_decompressed_bytes;
+        http.tables.pictures = self.limits.pictures.limits();
         http.jobs.memory_bytes = self.jobs.max_job_memory_bytes;
         http.access = if self.require_keys { Access::Keys } else { Access::Open };
         Ok(ServiceSettings { store: self.store.config()?, http, worker, threads: self.jobs.threads })

@@ -27,7 +27,7 @@ use crate::records::{
 /// Settings of `evenkeel train`.
 #[derive(Debug, clap::Args)]
 pub(super) struct TrainArgs {
-    /// The rows: .csv, .ndjson, .parquet or .arrow.
+    /// The rows: .csv, .ndjson, .parquet or .arrow, or .zip with pictures.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// A `train` job as JSON, without `dataset_id`. The target defaults to the last column, the positive label to
@@ -122,8 +122,7 @@ fn describe(
     request: &Value,
     now: Timestamp,
 ) -> Result<DatasetRecord, CliError> {
-    let last = profile.columns.last().map(|column| column.name.clone()).unwrap_or_default();
-    let target = request.get("target").and_then(Value::as_str).map_or(last, str::to_owned);
+    let target = request.get("target").and_then(Value::as_str).unwrap_or_else(|| profile.usual_target()).to_owned();
     let class_counts =
         target_classes(&profile, &target).map_err(|error| CliError::work(args.data.display().to_string(), error))?;
     let rarer = class_counts.iter().min_by_key(|(_, count)| **count).map(|(label, _)| label.clone());

@@ -75,7 +75,7 @@ fn load(
 ) -> Result<(TrainInput, usize), Ended> {
     let needed = estimate_comparison(&job.compare, &dataset.facts());
     limits.check_memory(needed.memory_bytes)?;
-    let table = limits.load(input, dataset, observer)?;
+    let table = limits.load(input, dataset, job.compare.picture_spec(), observer)?;
     let input = TrainInput { table, missing_markers: dataset.missing_markers.clone() };
     Ok((input, parallel(limits.memory_bytes, &needed)))
 }

@@ -21,7 +21,7 @@ pub(super) fn run(
 ) -> Result<ProducedDataset, Ended> {
     let config = &job.resample;
     limits.check_memory(estimate_resampling(config, &work.dataset.facts()).memory_bytes)?;
-    let table = limits.load(work.input, &work.dataset, observer)?;
+    let table = limits.load(work.input, &work.dataset, None, observer)?;
     enter(observer, Phase::Resampling)?;
     let resampled = resample_table(&table, config, &mut |share| observer.step(share)).map_err(ended)?;
     drop(table);
@@ -58,7 +58,7 @@ fn profiled(
     let types: BTreeMap<String, ColumnType> =
         table.columns().iter().map(|column| (column.name.clone(), column.values.column_type())).collect();
     let format = config.format.table_format();
-    let options = ReadOptions { format: &format, missing_markers: &[], limits: &limits.tables };
+    let options = ReadOptions { format: &format, missing_markers: &[], limits: &limits.tables, pictures: None };
     let rows = table.rows().max(1) as f64;
     profile(input, &options, &types, &mut |read| observer.step(0.5 + 0.5 * read as f64 / rows)).map_err(|error| {
         match error {

@@ -29,7 +29,9 @@ pub fn estimate_scoring(dataset: &DatasetRecord, model: &ModelRecord) -> Estimat
     let features = model.features.len() as u64;
     let columns = dataset.columns.len() as u64 + features + 3;
     let table = dataset.rows.saturating_mul(columns).saturating_mul(16);
-    let parts = [table, model.size_bytes.saturating_mul(2)];
+    let pictures = model.features.iter().filter_map(|feature| feature.picture);
+    let pixels = pictures.map(|picture| dataset.rows.saturating_mul(picture.shape.values() as u64)).sum();
+    let parts = [table, pixels, model.size_bytes.saturating_mul(2)];
     Estimate {
         memory_bytes: parts.into_iter().fold(64 << 20, u64::saturating_add),
         train_rows: 0,
@@ -59,7 +61,7 @@ pub(super) fn score(
         let input = inputs.iter().find(|input| input.name == column.name);
         input.map_or(column.column_type, |input| input.column_type)
     };
-    let table = limits.load_as(input, dataset, &read_as, observer)?;
+    let table = limits.load_as(input, dataset, model.picture_spec(), &read_as, true, observer)?;
     enter(observer, Phase::Predicting)?;
     let probabilities = probabilities(&model, &table, observer)?;
     Ok((Scored { table, model, probabilities }, record))

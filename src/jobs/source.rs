@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 
 use super::engine::Ended;
 use crate::ml::observe::{Phase, Stop, TrainObserver};
+use crate::ml::picture::PictureSpec;
 use crate::ml::table::{
-    ColumnSummary, ColumnType, ReadError, ReadOptions, Table, TableLimits, WriteError, WriteFormat, load, write,
+    ColumnSummary, ColumnType, PATH_COLUMN, ReadError, ReadOptions, Table, TableFormat, TableLimits, WriteError,
+    WriteFormat, load, write,
 };
 use crate::records::DatasetRecord;
 use crate::store::Scratch;
@@ -32,29 +34,34 @@ impl EngineLimits {
         Err(Ended::failed("too-large-for-memory", "Too large for the memory", detail))
     }
 
-    /// Reads the whole dataset, in the phase of loading.
+    /// Reads the whole dataset, in the phase of loading; pictures as `pictures` says.
     pub(super) fn load(
         &self,
         input: File,
         dataset: &DatasetRecord,
+        pictures: Option<PictureSpec>,
         observer: &mut dyn TrainObserver,
     ) -> Result<Table, Ended> {
-        self.load_as(input, dataset, &|column| column.column_type, observer)
+        self.load_as(input, dataset, pictures, &|column| column.column_type, false, observer)
     }
 
-    /// As [`EngineLimits::load`], each column with the type that `read_as` says.
+    /// As [`EngineLimits::load`], each column with the type that `read_as` says; `with_paths`: pictures have a column with
+    /// their paths beside them.
     pub(super) fn load_as(
         &self,
         input: File,
         dataset: &DatasetRecord,
+        pictures: Option<PictureSpec>,
         read_as: &dyn Fn(&ColumnSummary) -> ColumnType,
+        with_paths: bool,
         observer: &mut dyn TrainObserver,
     ) -> Result<Table, Ended> {
         enter(observer, Phase::Loading)?;
         let DatasetRecord { format, missing_markers, columns, rows, .. } = dataset;
-        let options = ReadOptions { format, missing_markers, limits: &self.tables };
-        let columns: Vec<(String, ColumnType)> =
-            columns.iter().map(|column| (column.name.clone(), read_as(column))).collect();
+        let options = ReadOptions { format, missing_markers, limits: &self.tables, pictures };
+        let paths = matches!(format, TableFormat::Zip { .. }).then(|| (PATH_COLUMN.to_owned(), ColumnType::Categorical));
+        let listed = columns.iter().map(|column| (column.name.clone(), read_as(column)));
+        let columns: Vec<(String, ColumnType)> = listed.chain(paths.filter(|_| with_paths)).collect();
         let total = (*rows).max(1) as f64;
         load(input, &options, &columns, &mut |read| observer.step(read as f64 / total)).map_err(|error| match error {
             ReadError::Stopped(stop) => Ended::Stopped(stop),

@@ -22,7 +22,7 @@ pub fn train(
     observer: &mut dyn TrainObserver,
 ) -> Result<ProducedModel, Ended> {
     limits.check_memory(estimate(config, &dataset.facts()).memory_bytes)?;
-    let table = limits.load(input, dataset, observer)?;
+    let table = limits.load(input, dataset, config.picture_spec(), observer)?;
     let input = TrainInput { table, missing_markers: dataset.missing_markers.clone() };
     produced(pipeline::train(input, config, observer).map_err(ended)?)
 }

@@ -2,7 +2,7 @@
 //! the time, and all chance comes in as a [`seed::Seed`].
 //!
 //! The order of the modules is the order of dependence:
-//! - [`seed`], [`json`], [`json_patch`], [`picture`], [`table`], [`labels`], [`logit`]: what comes in.
+//! - [`seed`], [`json`], [`json_patch`], [`archive`], [`picture`], [`table`], [`labels`], [`logit`]: what comes in.
 //! - [`config`]: a checked job configuration; the only place that knows a default.
 //! - [`sets`], [`split`]: rows that may be learnt from ([`sets::TrainSet`]) and rows that may only be scored
 //!   ([`sets::EvalSet`]).
@@ -15,6 +15,7 @@
 //! - [`pipeline`]: the one order in which all of it happens; [`resample_table`] resamples without
 //!   training, [`compare`] trains many times and says which differences are noise.
 
+pub mod archive;
 pub mod augment;
 pub mod baseline;
 pub mod calibrate;

@@ -8,6 +8,7 @@ use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
 use crate::ml::metrics::{Report, ThresholdBasis, Verdict};
 use crate::ml::model::Model;
+use crate::ml::picture::PictureSpec;
 use crate::ml::pipeline::{StageCounts, StepProvenance};
 use crate::ml::table::ColumnType;
 
@@ -66,6 +67,9 @@ pub struct ModelFeature {
     /// What happens to a category never seen in training, in one sentence; of categorical features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen_policy: Option<String>,
+    /// What pictures are turned into before they are read; of columns of pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<PictureSpec>,
 }
 
 impl ModelRecord {
@@ -94,6 +98,7 @@ impl ModelFeature {
             categories: input.categories,
             missing_policy: input.missing_policy,
             unseen_policy: input.unseen_policy,
+            picture: input.picture,
         };
         model.inputs().into_iter().map(feature).collect()
     }

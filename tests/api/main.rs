@@ -2,6 +2,8 @@
 //! `openapi.yaml`.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../archives/mod.rs"]
+mod archives;
 mod support;
 
 mod aliases;
@@ -17,6 +19,7 @@ mod faults;
 mod formats;
 mod hostile;
 mod idempotency;
+mod images;
 mod inference;
 mod inference_grpc;
 mod inference_hostile;

@@ -1,6 +1,8 @@
 //! The science against reference answers and its own promises.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should fail")]
 
+#[path = "../archives/mod.rs"]
+mod archives;
 mod artifacts;
 mod bagging;
 mod calibration;
@@ -17,6 +19,8 @@ mod logistic_large;
 mod metrics;
 mod network_reference;
 mod onnx;
+mod picture_archives;
+mod picture_reference;
 mod pictures;
 mod preprocess;
 mod quality;

@@ -40,6 +40,7 @@ fn disposition(dataset: &DatasetRecord) -> Result<HeaderValue, ApiError> {
         TableFormat::Ndjson => "ndjson",
         TableFormat::Parquet => "parquet",
         TableFormat::ArrowStream => "arrows",
+        TableFormat::Zip { .. } => "zip",
     };
     let value = format!("attachment; filename=\"{}.{extension}\"", dataset.id);
     HeaderValue::from_str(&value).map_err(ApiError::internal)

@@ -136,7 +136,7 @@ fn work(
 ) -> Result<Diagnosis, ApiError> {
     let mut watcher = Watcher(watched);
     let DatasetRecord { format, missing_markers, columns, .. } = dataset;
-    let options = ReadOptions { format, missing_markers, limits };
+    let options = ReadOptions { format, missing_markers, limits, pictures: config.picture_spec() };
     let columns: Vec<(String, ColumnType)> =
         columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
     let table = load(input, &options, &columns, &mut |_| watcher.answer()).map_err(|error| match error {

@@ -45,5 +45,6 @@ fn media_type_of(format: &TableFormat) -> &'static str {
         TableFormat::Ndjson => "application/x-ndjson",
         TableFormat::Parquet => "application/vnd.apache.parquet",
         TableFormat::ArrowStream => "application/vnd.apache.arrow.stream",
+        TableFormat::Zip { .. } => "application/zip",
     }
 }

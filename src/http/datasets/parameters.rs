@@ -13,6 +13,7 @@ pub(super) const MAX_NAME_CHARS: usize = 200;
 const MAX_LABEL_CHARS: usize = 500;
 const MAX_MARKERS: usize = 50;
 const MAX_MARKER_CHARS: usize = 100;
+const MAX_PATH_CHARS: usize = 1000;
 
 /// What an upload says about itself besides its media type.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub(super) struct UploadParameters {
     /// CSV only, as the next.
     header: Option<bool>,
     delimiter: Option<char>,
+    /// Archives only.
+    manifest: Option<String>,
 }
 
 impl UploadParameters {
@@ -39,6 +42,7 @@ impl UploadParameters {
             column_types: column_types(&mut query),
             header: query.parsed("header", "true or false"),
             delimiter: delimiter(&mut query),
+            manifest: query.text("manifest", MAX_PATH_CHARS),
         };
         query.finish()?;
         Ok(parameters)
@@ -49,21 +53,29 @@ impl UploadParameters {
     /// # Errors
     /// 422 for parameters that this kind does not have.
     pub(super) fn format(&self, kind: FormatKind) -> Result<TableFormat, ApiError> {
-        if kind == FormatKind::Csv {
-            let (delimiter, header) = (self.delimiter.unwrap_or(','), self.header.unwrap_or(true));
-            return Ok(TableFormat::Csv { delimiter, header });
-        }
+        let (csv, zip) = (kind == FormatKind::Csv, kind == FormatKind::Zip);
+        let of_csv = "only CSV has it, and the body is none";
+        let of_zip = "only archives of pictures have it, and the body is none";
         let mut refused = Query::new("");
-        for (name, given) in [("header", self.header.is_some()), ("delimiter", self.delimiter.is_some())] {
-            if given {
-                refused.error(name, "only CSV has it, and the body is none");
+        for (name, is_wrong, detail) in [
+            ("header", self.header.is_some() && !csv, of_csv),
+            ("delimiter", self.delimiter.is_some() && !csv, of_csv),
+            ("manifest", self.manifest.is_some() && !zip, of_zip),
+        ] {
+            if is_wrong {
+                refused.error(name, detail);
             }
         }
         refused.finish()?;
         Ok(match kind {
+            FormatKind::Csv => TableFormat::Csv {
+                delimiter: self.delimiter.unwrap_or(','),
+                header: self.header.unwrap_or(true),
+            },
             FormatKind::Ndjson => TableFormat::Ndjson,
             FormatKind::Parquet => TableFormat::Parquet,
-            FormatKind::Csv | FormatKind::ArrowStream => TableFormat::ArrowStream,
+            FormatKind::ArrowStream => TableFormat::ArrowStream,
+            FormatKind::Zip => TableFormat::Zip { manifest: self.manifest.clone() },
         })
     }
 }
@@ -75,6 +87,7 @@ pub(super) enum FormatKind {
     Ndjson,
     Parquet,
     ArrowStream,
+    Zip,
 }
 
 impl FormatKind {
@@ -84,6 +97,7 @@ impl FormatKind {
             "application/x-ndjson" => Some(FormatKind::Ndjson),
             "application/vnd.apache.parquet" => Some(FormatKind::Parquet),
             "application/vnd.apache.arrow.stream" => Some(FormatKind::ArrowStream),
+            "application/zip" | "application/x-zip-compressed" => Some(FormatKind::Zip),
             _ => None,
         }
     }
@@ -95,6 +109,7 @@ impl FormatKind {
             "ndjson" | "jsonl" => Some(FormatKind::Ndjson),
             "parquet" => Some(FormatKind::Parquet),
             "arrows" => Some(FormatKind::ArrowStream),
+            "zip" => Some(FormatKind::Zip),
             _ => None,
         }
     }
@@ -129,13 +144,13 @@ fn column_types(query: &mut Query) -> BTreeMap<String, ColumnType> {
     let mut types = BTreeMap::new();
     for (name, value) in members {
         match serde_json::from_value(value) {
-            Ok(column_type) => {
-                types.insert(name, column_type);
-            }
-            Err(_) => {
+            Ok(ColumnType::Image) | Err(_) => {
                 let shown: String = name.chars().take(100).collect();
                 let detail = format!("column {shown:?}: expected \"numeric\", \"categorical\" or \"boolean\"");
                 query.error("column_types", detail);
+            }
+            Ok(column_type) => {
+                types.insert(name, column_type);
             }
         }
     }
@@ -196,6 +211,16 @@ mod tests {
         assert_eq!(read(twice).unwrap_err(), ["column_types"]);
         assert_eq!(read("column_types=%5B%5D").unwrap_err(), ["column_types"]);
         assert_eq!(read("delimiter=%22").unwrap_err(), ["delimiter"]);
+    }
+
+    #[test]
+    fn only_archives_have_a_manifest() {
+        let zip = read("manifest=a/b.csv").unwrap().format(FormatKind::Zip).unwrap();
+        assert_eq!(zip, TableFormat::Zip { manifest: Some("a/b.csv".to_owned()) });
+        assert_eq!(read("").unwrap().format(FormatKind::Zip).unwrap(), TableFormat::Zip { manifest: None });
+        assert_eq!(read("manifest=a").unwrap().format(FormatKind::Csv).unwrap_err().errors().len(), 1);
+        assert_eq!(read("delimiter=;").unwrap().format(FormatKind::Zip).unwrap_err().errors().len(), 1);
+        assert_eq!(read("column_types=%7B%22a%22:%22image%22%7D").unwrap_err(), ["column_types"]);
     }
 
     #[test]

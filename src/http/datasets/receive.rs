@@ -58,7 +58,7 @@ fn limits(state: &AppState) -> BodyLimits {
 
 pub(super) fn unsupported() -> ApiError {
     let detail = "send text/csv, application/x-ndjson, application/vnd.apache.parquet, \
-                  application/vnd.apache.arrow.stream, or multipart/form-data with one of them as its file";
+                  application/vnd.apache.arrow.stream, application/zip, or multipart/form-data with one of them as its file";
     ApiError::new(Code::UnsupportedMediaType, detail)
 }
 

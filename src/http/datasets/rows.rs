@@ -40,7 +40,7 @@ pub(super) async fn handle(
         let columns: Vec<(String, ColumnType)> =
             dataset.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
         let options =
-            ReadOptions { format: &dataset.format, missing_markers: &dataset.missing_markers, limits: &limits };
+            ReadOptions { format: &dataset.format, missing_markers: &dataset.missing_markers, limits: &limits, pictures: None };
         head(source, &options, &columns, limit).map(|table| show(&table, &dataset))
     };
     let read: Result<Rows, ReadError> = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)?;

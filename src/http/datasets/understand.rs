@@ -66,7 +66,7 @@ fn read(
     limits: &TableLimits,
     alive: &AtomicBool,
 ) -> Result<Understood, ApiError> {
-    let options = ReadOptions { format, missing_markers: &parameters.missing_markers, limits };
+    let options = ReadOptions { format, missing_markers: &parameters.missing_markers, limits, pictures: None };
     let mut step = |_| match alive.load(Ordering::Acquire) {
         true => ControlFlow::Continue(()),
         false => ControlFlow::Break(Stop::Cancelled),
@@ -76,8 +76,7 @@ fn read(
 }
 
 fn describe(profile: Profile, parameters: &UploadParameters) -> Result<Understood, ApiError> {
-    let last = || profile.columns.last().map(|column| column.name.clone()).unwrap_or_default();
-    let target = parameters.target.clone().unwrap_or_else(last);
+    let target = parameters.target.clone().unwrap_or_else(|| profile.usual_target().to_owned());
     if profile.columns.len() < 2 {
         let detail = format!("expected at least 2 columns, a feature and the target; found {}", profile.columns.len());
         return Err(ApiError::listing(Code::InvalidDataset, vec![FieldProblem::in_table(None, None, detail)]));
@@ -134,6 +133,7 @@ fn unreadable(error: ReadError) -> ApiError {
         ),
         ReadError::Delimiter { .. } => ApiError::invalid([FieldProblem::in_parameter("delimiter", error.to_string())]),
         ReadError::TooLarge { .. } => ApiError::new(Code::DecompressedTooLarge, error.to_string()),
+        ReadError::ArchiveTooLarge { .. } => ApiError::new(Code::DecompressedTooLarge, error.to_string()),
         ReadError::BatchTooLarge { .. } => ApiError::new(Code::PayloadTooLarge, error.to_string()),
         ReadError::Read(_) => ApiError::unavailable(error),
         ReadError::Stopped(_) => ApiError::internal(error),
@@ -145,6 +145,7 @@ fn no_target(error: TargetError) -> ApiError {
     let problem = |detail: String| FieldProblem::in_parameter("target", detail);
     match &error {
         TargetError::UnknownColumn { .. } => ApiError::invalid([problem(error.to_string())]),
+        TargetError::Pictures { .. } => ApiError::invalid([problem(error.to_string())]),
         TargetError::MissingLabels { .. } => ApiError::listing(Code::InvalidDataset, vec![problem(error.to_string())]),
         TargetError::NotTwoClasses { values, .. } => {
             let found: Vec<String> = values.iter().map(|value| format!("{} ({})", value.value, value.count)).collect();

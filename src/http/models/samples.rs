@@ -53,7 +53,7 @@ pub(super) fn sample_model() -> ModelRecord {
 fn feature(name: &str, column_type: ColumnType, categories: Option<Vec<String>>) -> ModelFeature {
     let unseen_policy = categories.as_ref().map(|_| "counts as a rare category".to_owned());
     let missing_policy = "replaced by the median of the training rows".to_owned();
-    ModelFeature { name: name.to_owned(), column_type, categories, missing_policy, unseen_policy }
+    ModelFeature { name: name.to_owned(), column_type, categories, missing_policy, unseen_policy, picture: None }
 }
 
 fn sample_report() -> Report {

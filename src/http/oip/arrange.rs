@@ -4,12 +4,16 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::mistakes::Mistakes;
 use super::parameters::Layout;
+use super::pictures::{Reading, pixel_column, read_files};
 use super::request::{Input, Request};
 use super::tensor::{Elements, Tensor};
 use crate::http::error::{ApiError, Code};
 use crate::http::problem::FieldProblem;
 use crate::ml::json::Place;
-use crate::ml::table::{CellError, Column, ExpectedColumn, Table, TableLimits, TypedValue, typed_column};
+use crate::ml::picture::PictureSpec;
+use crate::ml::table::{
+    CellError, Column, ColumnType, ExpectedColumn, IMAGE_COLUMN, Inputs, Table, TableLimits, TypedValue, typed_column,
+};
 
 /// The inputs of a request.
 const INPUTS: Place<'_> = Place::Member(&Place::Root, "inputs");
@@ -28,11 +32,15 @@ pub(super) struct Arranged {
 /// 413 for too many rows.
 pub(super) fn arrange(
     request: &Request,
-    expected: &[ExpectedColumn],
+    expected: &Inputs,
+    pictures: Option<Reading>,
     max_rows: usize,
     mistakes: &Mistakes,
 ) -> Result<Arranged, ApiError> {
     check_rows(&request.inputs, max_rows)?;
+    if let Some(reading) = pictures {
+        return Ok(with_pictures(&request.inputs, expected, &reading, mistakes));
+    }
     let (columns, ignored) = match (request.inputs.as_slice(), request.parameters.layout) {
         ([], _) => return Ok(Arranged::default()),
         ([input], layout) if is_matrix(input, layout, expected) => (from_matrix(input, expected, mistakes), Vec::new()),
@@ -41,10 +49,40 @@ pub(super) fn arrange(
             mistakes.at(INPUTS, detail);
             return Ok(Arranged::default());
         }
-        (inputs, _) => (from_columns(inputs, expected, mistakes), ignored(inputs, expected)),
+        (inputs, _) => (from_columns(inputs, expected, None, mistakes), ignored(inputs, expected)),
     };
     // Columns of unequal lengths have been told; nobody asks for the table then.
     Ok(Arranged { table: Table::new(columns).unwrap_or_default(), ignored })
+}
+
+/// As [`arrange`] where the model reads pictures: a tensor per column; one alone is the pictures, whatever its name.
+fn with_pictures(inputs: &[Input], expected: &Inputs, reading: &Reading, mistakes: &Mistakes) -> Arranged {
+    let spec = &reading.spec;
+    let (columns, ignored) = match (inputs, &expected[..]) {
+        ([], _) => return Arranged::default(),
+        ([input], [_]) => {
+            let place = Place::Item(&INPUTS, 0);
+            let column = input.tensor.as_ref().and_then(|tensor| picture_column(tensor, spec, place, mistakes));
+            (column.into_iter().collect(), Vec::new())
+        }
+        _ => (from_columns(inputs, expected, Some(spec), mistakes), ignored(inputs, expected)),
+    };
+    let table = Table::new(columns).unwrap_or_default();
+    match mistakes.is_empty() {
+        true => Arranged { table: read_files(table, expected, reading, mistakes), ignored },
+        false => Arranged { table, ignored },
+    }
+}
+
+/// Pictures as pixels, or as texts that are read later.
+fn picture_column(tensor: &Tensor, spec: &PictureSpec, place: Place<'_>, mistakes: &Mistakes) -> Option<Column> {
+    match (&tensor.elements, tensor.width()) {
+        (Elements::Texts(_), Some(1)) => {
+            let column = ExpectedColumn { name: IMAGE_COLUMN.to_owned(), column_type: ColumnType::Image };
+            column_of(tensor, 0, 1, &column, place, mistakes)
+        }
+        _ => pixel_column(tensor, spec, place, mistakes),
+    }
 }
 
 fn check_rows(inputs: &[Input], max_rows: usize) -> Result<(), ApiError> {
@@ -80,7 +118,12 @@ fn from_matrix(input: &Input, expected: &[ExpectedColumn], mistakes: &Mistakes) 
     columns.filter_map(|(index, column)| column_of(tensor, index, width, column, place, mistakes)).collect()
 }
 
-fn from_columns(inputs: &[Input], expected: &[ExpectedColumn], mistakes: &Mistakes) -> Vec<Column> {
+fn from_columns(
+    inputs: &[Input],
+    expected: &[ExpectedColumn],
+    pictures: Option<&PictureSpec>,
+    mistakes: &Mistakes,
+) -> Vec<Column> {
     let by_name: HashMap<&str, (usize, &Input)> =
         inputs.iter().enumerate().map(|(index, input)| (input.name.as_str(), (index, input))).collect();
     let rows = inputs.iter().find_map(|input| input.tensor.as_ref()).map(Tensor::rows);
@@ -93,14 +136,18 @@ fn from_columns(inputs: &[Input], expected: &[ExpectedColumn], mistakes: &Mistak
         };
         let place = Place::Item(&INPUTS, index);
         let Some(tensor) = &input.tensor else { continue };
-        if tensor.width() != Some(1) {
+        let spec = pictures.filter(|_| column.column_type == ColumnType::Image);
+        if spec.is_none() && tensor.width() != Some(1) {
             let detail = format!("expected [rows] or [rows, 1] for one column, found {:?}", tensor.shape);
             mistakes.in_member(place, "shape", detail);
         } else if rows.is_some_and(|rows| rows != tensor.rows()) {
             let (rows, found) = (rows.unwrap_or_default(), tensor.rows());
             mistakes.in_member(place, "shape", format!("expected {rows} rows as in the inputs before, found {found}"));
         } else {
-            columns.extend(column_of(tensor, 0, 1, column, place, mistakes));
+            columns.extend(match spec {
+                Some(spec) => picture_column(tensor, spec, place, mistakes),
+                None => column_of(tensor, 0, 1, column, place, mistakes),
+            });
         }
     }
     columns
@@ -121,7 +168,12 @@ fn column_of(
         mistakes.in_member(place, "datatype", detail);
         return None;
     }
-    let limits = &TableLimits::STANDARD;
+    let max_field_bytes = match column.column_type {
+        // A picture is a long text, bounded by the body.
+        ColumnType::Image => usize::MAX,
+        _ => TableLimits::STANDARD.max_field_bytes,
+    };
+    let limits = &TableLimits { max_field_bytes, ..TableLimits::STANDARD };
     let wrong = &mut |error: CellError| {
         mistakes.push(FieldProblem::in_table(error.row.map(|row| row + 1), error.column, error.detail));
     };
@@ -154,7 +206,7 @@ mod tests {
 
     use super::*;
     use crate::http::oip::{json_request, request};
-    use crate::ml::table::{ColumnType, Values};
+    use crate::ml::table::Values;
 
     fn expected() -> Vec<ExpectedColumn> {
         let column = |name: &str, column_type| ExpectedColumn { name: name.to_owned(), column_type };
@@ -165,7 +217,8 @@ mod tests {
         let mistakes = Mistakes::default();
         let draft = json_request::read(body.to_string().as_bytes(), 64, &mistakes).unwrap();
         let request = request::check(draft, ("m", None), &mistakes);
-        (arrange(&request, expected, 3, &mistakes).map_err(|error| error.code()), mistakes)
+        let expected = Inputs::new(expected.to_vec());
+        (arrange(&request, &expected, None, 3, &mistakes).map_err(|error| error.code()), mistakes)
     }
 
     fn values(body: &Value) -> Vec<Values> {

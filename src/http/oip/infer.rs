@@ -10,6 +10,7 @@ use super::answer::Answer;
 use super::arrange::arrange;
 use super::draft::Draft;
 use super::mistakes::Mistakes;
+use super::pictures::Reading;
 use super::resolve::{Named, resolve};
 use super::{binary, json_answer, json_request, request};
 use crate::http::AppState;
@@ -67,13 +68,19 @@ pub(super) async fn infer<T: Send + 'static>(
     write: impl FnOnce(&Answer<'_>) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     // In binary a value takes a byte at least.
-    let size = Size { bytes, rows: bytes / served.inputs.len().max(1) };
+    let size = match served.model.picture_spec() {
+        // A picture of few bytes may have many pixels.
+        Some(_) => Size { bytes: usize::MAX, rows: usize::MAX },
+        None => Size { bytes, rows: bytes / served.inputs.len().max(1) },
+    };
     let (model, max_rows) = (served.clone(), state.config.max_predict_rows);
+    let limits = state.config.tables.pictures;
+    let pictures = served.model.picture_spec().map(|spec| Reading { spec, limits });
     let work = move || {
         let mistakes = Mistakes::default();
         let draft = read(&mistakes)?;
         let request = request::check(draft, (&named.name, named.version.as_deref()), &mistakes);
-        let arranged = arrange(&request, &served.inputs, max_rows, &mistakes)?;
+        let arranged = arrange(&request, &served.inputs, pictures, max_rows, &mistakes)?;
         check_prevalence(&served, request.parameters.instead.prevalence, &mistakes);
         let arranged = mistakes.or(arranged)?;
         let scored = score(&served, &arranged.table, request.parameters.instead)?;

@@ -10,7 +10,7 @@ use super::grpc::{self, messages::ModelInferRequest};
 use super::mistakes::Mistakes;
 use super::{binary, json_request, request};
 use crate::http::error::ApiError;
-use crate::ml::table::{ColumnType, ExpectedColumn};
+use crate::ml::table::{ColumnType, ExpectedColumn, Inputs};
 
 const MAX_ROWS: usize = 1000;
 
@@ -23,7 +23,7 @@ fn expected() -> Vec<ExpectedColumn> {
 /// Goes the way of a request up to the model; the rows of the table, if there is nothing wrong.
 fn rows(draft: super::draft::Draft, mistakes: Mistakes) -> Result<usize, ApiError> {
     let request = request::check(draft, ("m", None), &mistakes);
-    let arranged = arrange(&request, &expected(), MAX_ROWS, &mistakes)?;
+    let arranged = arrange(&request, &Inputs::new(expected()), None, MAX_ROWS, &mistakes)?;
     let table = mistakes.or(arranged)?.table;
     assert!(table.columns().len() == 3 && table.rows() <= MAX_ROWS);
     Ok(table.rows())

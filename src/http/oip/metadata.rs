@@ -12,7 +12,8 @@ use super::resolve::{Named, resolve};
 use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::models::Served;
-use crate::ml::table::ColumnType;
+use crate::ml::picture::{PictureShape, PictureSpec};
+use crate::ml::table::{ColumnType, ExpectedColumn};
 
 /// Versions of a name that its metadata lists, the newest.
 const MAX_VERSIONS: u32 = 10_000;
@@ -37,12 +38,12 @@ pub(super) struct ModelMetadata {
     pub(super) outputs: Vec<TensorMetadata>,
 }
 
-/// A tensor of any number of rows.
+/// A tensor of any number of rows; pictures of other sizes are resized to the one that is said.
 #[derive(Debug, Serialize)]
 pub(super) struct TensorMetadata {
     pub(super) name: String,
     pub(super) datatype: &'static str,
-    pub(super) shape: [i64; 1],
+    pub(super) shape: Vec<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,18 +82,28 @@ fn describe(name: String, versions: Vec<String>, served: &Served) -> ModelMetada
     let tensor = |name: &str, datatype: Datatype| TensorMetadata {
         name: name.to_owned(),
         datatype: datatype.name(),
-        shape: [-1],
+        shape: vec![-1],
+    };
+    let picture = |name: &str, spec: PictureSpec| {
+        let PictureShape { height, width, channels } = spec.shape;
+        let sides = [height, width, channels].map(|side| side as i64);
+        let shape = std::iter::once(-1).chain(sides).collect();
+        TensorMetadata { name: name.to_owned(), datatype: Datatype::Uint8.name(), shape }
     };
     let input = |column_type: ColumnType| match column_type {
         ColumnType::Numeric => Datatype::Fp64,
         ColumnType::Categorical | ColumnType::Image => Datatype::Bytes,
         ColumnType::Boolean => Datatype::Bool,
     };
+    let column = |column: &ExpectedColumn| match served.model.picture_spec() {
+        Some(spec) if column.column_type == ColumnType::Image => picture(&column.name, spec),
+        _ => tensor(&column.name, input(column.column_type)),
+    };
     ModelMetadata {
         name,
         versions,
         platform: PLATFORM,
-        inputs: served.inputs.iter().map(|column| tensor(&column.name, input(column.column_type))).collect(),
+        inputs: served.inputs.iter().map(column).collect(),
         outputs: OutputKind::ALL.map(|kind| tensor(kind.name(), kind.datatype())).into(),
     }
 }

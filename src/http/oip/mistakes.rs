@@ -42,6 +42,10 @@ impl Mistakes {
         self.at(Place::Member(&place, member), detail);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
     /// # Errors
     /// 400 with all mistakes, if there are any.
     pub(super) fn or<T>(self, value: T) -> Result<T, ApiError> {

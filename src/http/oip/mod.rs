@@ -25,6 +25,7 @@ mod made_up;
 mod metadata;
 mod mistakes;
 mod parameters;
+mod pictures;
 mod raw;
 mod request;
 mod resolve;

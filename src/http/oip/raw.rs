@@ -68,7 +68,7 @@ fn texts(count: usize, bytes: &[u8]) -> Result<Elements, String> {
             let left = after.len();
             return Err(format!("element {index} is said to have {length} bytes; {left} are left"));
         };
-        texts.push(str::from_utf8(text).map_err(|_| format!("expected UTF-8, found other bytes in element {index}"))?);
+        texts.push_bytes(text)?;
         rest = after;
     }
     match (texts.len() == count, rest.len()) {

@@ -1,5 +1,9 @@
 //! A tensor that has been read: its shape and its elements, which agree.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::ml::picture::is_picture;
 use crate::ml::table::ValueKind;
 
 /// The elements of a tensor, row by row.
@@ -13,7 +17,7 @@ pub(super) enum Elements {
     Texts(Texts),
 }
 
-/// A tensor with one or two dimensions and as many elements as they say.
+/// A tensor with as many elements as its dimensions say; one or two of them, or up to four of pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tensor {
     pub(super) shape: Vec<usize>,
@@ -31,6 +35,19 @@ impl Texts {
     pub(super) fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.ends.push(self.text.len());
+    }
+
+    /// A text by its bytes; of a picture its base64.
+    ///
+    /// # Errors
+    /// If they are neither UTF-8 nor a picture.
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        match str::from_utf8(bytes) {
+            Ok(text) => self.push(text),
+            Err(_) if is_picture(bytes) => self.push(&BASE64_STANDARD.encode(bytes)),
+            Err(_) => return Err(format!("expected UTF-8, found other bytes in element {}", self.len())),
+        }
+        Ok(())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,13 +105,13 @@ impl Elements {
     }
 }
 
-/// The dimensions of a shape, checked: one or two, none negative, their product a number of elements.
+/// The dimensions of a shape, checked: one to four, none negative, their product a number of elements.
 ///
 /// # Errors
 /// What is wrong with them.
 pub(super) fn check_shape(dimensions: &[i64]) -> Result<Vec<usize>, String> {
-    if !(1..=2).contains(&dimensions.len()) {
-        return Err(format!("expected one or two dimensions, found {}", dimensions.len()));
+    if !(1..=4).contains(&dimensions.len()) {
+        return Err(format!("expected one to four dimensions, found {}", dimensions.len()));
     }
     let dimension = |&dimension: &i64| {
         usize::try_from(dimension).map_err(|_| format!("expected dimensions of 0 or more, found {dimension}"))
@@ -120,8 +137,8 @@ mod tests {
         assert_eq!(check_shape(&[3, 4]), Ok(vec![3, 4]));
         assert_eq!(check_shape(&[0]), Ok(vec![0]));
         for (dimensions, expected) in [
-            (vec![], "expected one or two dimensions, found 0"),
-            (vec![1, 2, 3], "expected one or two dimensions, found 3"),
+            (vec![], "expected one to four dimensions, found 0"),
+            (vec![1, 2, 3, 4, 5], "expected one to four dimensions, found 5"),
             (vec![3, -1], "expected dimensions of 0 or more, found -1"),
             (vec![i64::MAX, i64::MAX], "has more elements than can be counted"),
             (vec![1 << 32, 1 << 32], "has more elements than can be counted"),
@@ -129,6 +146,15 @@ mod tests {
             let found = check_shape(&dimensions).unwrap_err();
             assert!(found.contains(expected), "{dimensions:?}: {found}");
         }
+    }
+
+    #[test]
+    fn bytes_of_pictures_become_their_base64() {
+        let mut texts = Texts::default();
+        texts.push_bytes(b"plain").unwrap();
+        texts.push_bytes(b"\x89PNG\r\n\x1a\n\xff").unwrap();
+        assert_eq!((texts.get(0), texts.get(1)), ("plain", "iVBORw0KGgr/"));
+        assert!(texts.push_bytes(b"\xff\xfe").unwrap_err().contains("element 2"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
+use crate::ml::picture::PictureSpec;
 
 /// Everything that defines a comparison besides its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,11 @@ impl CompareConfig {
     /// Whether more of the metric is better.
     pub fn higher_is_better(&self) -> bool {
         !["log_loss", "brier"].contains(&self.metric.as_str())
+    }
+
+    /// What all candidates turn pictures into, where there are any.
+    pub fn picture_spec(&self) -> Option<PictureSpec> {
+        self.candidates.first().and_then(|candidate| candidate.train.picture_spec())
     }
 
     /// Trainings of one fold that the comparison takes.

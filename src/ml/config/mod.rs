@@ -63,6 +63,11 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
+    /// What pictures are turned into, where there are any.
+    pub fn picture_spec(&self) -> Option<PictureSpec> {
+        self.preprocess.image.as_ref().map(ImagePreprocess::spec)
+    }
+
     /// The rows per class that an epoch learns from, of these training rows.
     pub fn learnt_counts(&self, counts: ClassCounts) -> ClassCounts {
         let balanced = self.training.as_ref().is_some_and(|training| training.batches == BatchKind::Balanced);

@@ -12,6 +12,7 @@ use super::config::{Regularization, ThresholdRule};
 use super::labels::ClassNames;
 use super::logistic::FittedLogistic;
 use super::nn::Ensemble;
+use super::picture::PictureSpec;
 use super::preprocess::{FittedPreprocessor, InputColumn, PreprocessError};
 use super::sets::Examples;
 use super::table::{ColumnRef, Table};
@@ -92,6 +93,11 @@ impl Model {
     /// The columns the model reads.
     pub fn inputs(&self) -> Vec<InputColumn> {
         self.preprocessor.inputs()
+    }
+
+    /// What pictures are turned into before the model sees them, if it reads any.
+    pub fn picture_spec(&self) -> Option<PictureSpec> {
+        self.preprocessor.picture_spec()
     }
 
     /// The probability of the positive class for each row of `table`, whose columns are found by name.

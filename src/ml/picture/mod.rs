@@ -3,6 +3,9 @@
 //! Rows of a table share one store of pixels. Dividing, drawing and repeating rows moves numbers of rows, never pixels, so
 //! that over-sampling rare pictures costs no memory.
 
+mod decode;
+mod place;
+mod resample;
 mod set;
 mod spec;
 
@@ -10,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use decode::{DecodeError, DecodeLimits, Decoded, decode, is_picture};
 pub use set::{PictureScaling, PictureSet};
 pub use spec::{PictureSpec, Resize};
 

@@ -9,6 +9,9 @@ use crate::ml::config::{
 use crate::ml::nn::MAX_CHECKPOINT_BYTES;
 use crate::ml::table::ColumnType;
 
+/// What is read of an archive ahead of time, and what threads decode at a time of pictures of some megapixels.
+const DECODING_BYTES: u64 = 64 << 20;
+
 /// An upper estimate from the sizes of the data and the configuration. Saturates instead of overflowing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Estimate {
@@ -33,6 +36,8 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     let (epochs, batch) = config.training.as_ref().map_or((1, 1), |training| (training.epochs, training.batch_size));
     let (parameters, widest, passes) = model_size(&config.model, features, epochs as u64);
     let cells = |rows: u64, columns: u64, bytes: u64| rows.saturating_mul(columns).saturating_mul(bytes);
+    // Pixels are held once, however the rows are divided and repeated.
+    let pixels = config.picture_spec().map_or(0, |spec| cells(rows, spec.shape.values() as u64, 1).saturating_add(DECODING_BYTES));
     let table = cells(rows, facts.columns.len() as u64, 8);
     // The table once more while it is divided, the parts as f64 matrices, the resampled rows beside the rows they
     // came from, and the f32 copy that networks train on.
@@ -65,7 +70,7 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     let run = [table, matrices, search, network, hessian, folds].into_iter().fold(0, u64::saturating_add);
     let whole = run.saturating_add(table).saturating_add(16 << 20);
     Estimate {
-        memory_bytes: whole.saturating_add(run.saturating_mul(at_once)).saturating_add(diagnosis),
+        memory_bytes: [whole, run.saturating_mul(at_once), diagnosis, pixels].into_iter().fold(0, u64::saturating_add),
         train_rows,
         features,
         parameters,

@@ -7,6 +7,7 @@ use super::category::{CategoryColumn, MissingCategory};
 use super::numeric::NumericColumn;
 use super::{FittedColumn, FittedPreprocessor};
 use crate::ml::config::NumericImpute;
+use crate::ml::picture::PictureSpec;
 use crate::ml::table::ColumnType;
 
 /// A column that the model reads.
@@ -20,6 +21,8 @@ pub struct InputColumn {
     pub missing_policy: String,
     /// What happens to a category never seen in training, in one sentence; of categorical columns.
     pub unseen_policy: Option<String>,
+    /// What pictures are turned into before they are read; of columns of pictures.
+    pub picture: Option<PictureSpec>,
 }
 
 /// A column that the model reads and the range of output columns that it becomes.
@@ -99,6 +102,11 @@ impl FittedPreprocessor {
         noisy
     }
 
+    /// What pictures are turned into before they are read, if there are any.
+    pub fn picture_spec(&self) -> Option<PictureSpec> {
+        self.columns.iter().find_map(FittedColumn::picture_spec)
+    }
+
     /// The columns that the model reads.
     pub fn inputs(&self) -> Vec<InputColumn> {
         self.columns.iter().map(FittedColumn::describe).collect()
@@ -106,6 +114,13 @@ impl FittedPreprocessor {
 }
 
 impl FittedColumn {
+    fn picture_spec(&self) -> Option<PictureSpec> {
+        match self {
+            FittedColumn::Image(column) => Some(column.spec),
+            FittedColumn::Numeric(_) | FittedColumn::Categorical(_) | FittedColumn::Boolean(_) => None,
+        }
+    }
+
     fn describe(&self) -> InputColumn {
         let (categories, missing_policy, unseen_policy) = match self {
             FittedColumn::Numeric(column) => (None, numeric_missing(column), None),
@@ -117,7 +132,8 @@ impl FittedColumn {
             }
         };
         let name = self.name().to_owned();
-        InputColumn { name, column_type: self.column_type(), categories, missing_policy, unseen_policy }
+        let picture = self.picture_spec();
+        InputColumn { name, column_type: self.column_type(), categories, missing_policy, unseen_policy, picture }
     }
 }
 

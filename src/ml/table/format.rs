@@ -10,4 +10,9 @@ pub enum TableFormat {
     Ndjson,
     Parquet,
     ArrowStream,
+    /// An archive of pictures: one folder per class, or with a table of them.
+    Zip {
+        /// The path of that table in the archive; `null`: found by its name, if there is one.
+        manifest: Option<String>,
+    },
 }

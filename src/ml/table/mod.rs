@@ -15,12 +15,13 @@ pub use blocks::{ArrowBlocks, CsvBlocks, LineBlocks};
 pub use column_ref::{ColumnRef, Numbers};
 pub use format::TableFormat;
 pub use read::{
-    DEFAULT_MISSING, MemorySource, Profile, ReadError, ReadOptions, RowProblem, TableLimits, TableSource, TargetError,
+    DEFAULT_MISSING, IMAGE_COLUMN, MemorySource, PATH_COLUMN, PictureArchive, PictureLimits, Profile, ReadError, ReadOptions, RowProblem, TableLimits, TableSource, TargetError,
     head, load, profile, target_classes,
 };
 pub use rows::{
     CellError, CsvBlock, CsvRows, ExpectedColumn, InputRows, Inputs, JsonRows, Parsed, from_csv, from_json_columns,
-    from_json_rows, parquet_row_count, quick_json, read_batches, read_csv, read_ndjson, read_parquet,
+    from_json_rows, parquet_row_count, quick_json, read_batches, read_csv, read_ndjson, read_parquet, read_picture,
+    read_pictures,
 };
 pub use summary::{ColumnSummary, ImageFile, ImageSize, ImageSummary, NumericSummary, TopCategory};
 pub use typed::{TypedValue, ValueKind, typed_column};

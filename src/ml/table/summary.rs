@@ -43,13 +43,22 @@ pub struct ImageSummary {
     /// Mean and population standard deviation of all pixel values, from 0 to 1.
     pub mean: f64,
     pub std: f64,
-    /// Pictures that are a copy of an earlier one, byte by byte, and those of them with another label.
+    /// Pictures of the same size and pixels as an earlier one, and those of them with another label: another value of the
+    /// column `label`, or else of the last one.
     pub duplicates: u64,
     pub conflicting_duplicates: u64,
     /// Files that are no rows because they cannot be read.
     pub unreadable_count: u64,
     /// The first hundred of them.
     pub unreadable: Vec<ImageFile>,
+    /// The file of the archive that names the pictures; without one their folders are their labels.
+    #[serde(default)]
+    pub manifest: Option<String>,
+    /// Other files, which were left alone, and the first hundred of them.
+    #[serde(default)]
+    pub other_files_count: u64,
+    #[serde(default)]
+    pub other_files: Vec<ImageFile>,
 }
 
 /// Pictures of one size, in pixels.

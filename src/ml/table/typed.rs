@@ -29,7 +29,7 @@ pub enum ValueKind {
 impl ValueKind {
     /// Whether a column of this type can be made of such values at all.
     pub fn fits(self, column_type: ColumnType) -> bool {
-        self != ValueKind::Text || column_type == ColumnType::Categorical
+        self != ValueKind::Text || matches!(column_type, ColumnType::Categorical | ColumnType::Image)
     }
 }
 

@@ -12,17 +12,35 @@ pub(in crate::http) enum Media {
     Ndjson,
     Arrow,
     Parquet,
+    /// Rows only, as the next two: one picture.
+    Picture,
+    /// Several pictures, one a part.
+    Multipart,
+    /// Many pictures.
+    Zip,
 }
 
 impl Media {
     /// In the order in which they are preferred where a client likes several as much.
     const ALL: [Media; 5] = [Media::Json, Media::Ndjson, Media::Csv, Media::Arrow, Media::Parquet];
     pub(super) const SEND: &str = "send application/json, text/csv, application/x-ndjson, \
-                                   application/vnd.apache.arrow.stream or application/vnd.apache.parquet";
+                                   application/vnd.apache.arrow.stream or application/vnd.apache.parquet; pictures also as \
+                                   image/*, multipart/form-data or application/zip";
 
     /// The format of a media type in lower case without parameters.
     pub(super) fn of(name: &str) -> Option<Self> {
-        Media::ALL.into_iter().find(|media| media.name() == name)
+        let pictures = || match name {
+            "application/zip" | "application/x-zip-compressed" => Some(Media::Zip),
+            "multipart/form-data" => Some(Media::Multipart),
+            // Which format it is in, its first bytes say better.
+            _ => name.starts_with("image/").then_some(Media::Picture),
+        };
+        Media::ALL.into_iter().find(|media| media.name() == name).or_else(pictures)
+    }
+
+    /// Whether the body is pictures and nothing but pictures.
+    pub(super) fn is_pictures(self) -> bool {
+        matches!(self, Media::Picture | Media::Multipart | Media::Zip)
     }
 
     pub(in crate::http) fn name(self) -> &'static str {
@@ -32,6 +50,9 @@ impl Media {
             Media::Ndjson => "application/x-ndjson",
             Media::Arrow => "application/vnd.apache.arrow.stream",
             Media::Parquet => "application/vnd.apache.parquet",
+            Media::Picture => "image/*",
+            Media::Multipart => "multipart/form-data",
+            Media::Zip => "application/zip",
         }
     }
 
@@ -39,7 +60,7 @@ impl Media {
     /// what a prediction is of.
     pub(super) fn usual_answer(self) -> Self {
         match self {
-            Media::Json | Media::Csv => Media::Json,
+            Media::Json | Media::Csv | Media::Picture | Media::Multipart | Media::Zip => Media::Json,
             other => other,
         }
     }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::accept::Media;
-use super::encode::Encoder;
+use super::encode::{Encoder, json_row};
 use super::rows::Found;
 use super::score::Scale;
 use super::wording::{header_list, header_text};
@@ -48,10 +48,10 @@ pub(super) fn write(
     let about = About { served, scale: &found.scored.scale, ignored_columns: &found.ignored_columns };
     let probabilities = found.scored.probabilities.as_slice();
     if answer == Media::Json {
-        return json(&about, probabilities, explained);
+        return json(&about, probabilities, found.paths.as_deref(), explained);
     }
-    let (mut encoder, mut bytes) = Encoder::new(answer, &about)?;
-    bytes.append(&mut encoder.rows(served, about.scale.threshold, probabilities)?);
+    let (mut encoder, mut bytes) = Encoder::new(answer, &about, found.paths.is_some())?;
+    bytes.append(&mut encoder.rows(served, about.scale.threshold, probabilities, found.paths.as_deref())?);
     bytes.append(&mut encoder.finish()?);
     Ok(bytes)
 }
@@ -60,7 +60,12 @@ pub(super) fn write(
 const ROW_BYTES: usize = 28;
 
 /// JSON, written piece by piece: a tree of values would take longer than the prediction.
-fn json(about: &About<'_>, probabilities: &[f64], explained: Option<&Explained>) -> Result<Vec<u8>, ApiError> {
+fn json(
+    about: &About<'_>,
+    probabilities: &[f64],
+    paths: Option<&[String]>,
+    explained: Option<&Explained>,
+) -> Result<Vec<u8>, ApiError> {
     let (wording, scale) = (&about.served.wording, about.scale);
     let row_bytes = wording.json.of(false).len().max(wording.json.of(true).len()) + ROW_BYTES;
     let mut out = Vec::with_capacity(wording.model.len() + 256 + probabilities.len() * row_bytes);
@@ -78,7 +83,14 @@ fn json(about: &About<'_>, probabilities: &[f64], explained: Option<&Explained>)
         if index > 0 {
             out.push(b',');
         }
-        member(&mut out, wording.json.of(*probability >= scale.threshold), probability)?;
+        let words = wording.json.of(*probability >= scale.threshold);
+        match paths.and_then(|paths| paths.get(index)) {
+            Some(path) => {
+                json_row(&mut out, path, words)?;
+                member(&mut out, "", probability)?;
+            }
+            None => member(&mut out, words, probability)?,
+        }
         if let Some(explanation) = explanations.next() {
             member::<RowExplanation<'_>>(&mut out, ",\"explanation\":", &explanation)?;
         }

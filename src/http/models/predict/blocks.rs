@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::accept::Media;
 use super::call::Call;
+use super::pictures::MAX_PIXEL_BYTES;
 use crate::http::error::{ApiError, Code};
 use crate::http::models::Served;
 use crate::http::problem::FieldProblem;
@@ -29,7 +30,7 @@ impl Block {
     /// # Errors
     /// Every mistake in them; rows count from the block's first.
     pub(super) fn read(&self, call: &Call, served: &Served, limits: &TableLimits) -> Result<InputRows, Vec<CellError>> {
-        match self {
+        let rows = match self {
             Block::Csv(block) => {
                 let missing_markers = &served.model.missing_markers;
                 let csv = CsvRows { delimiter: call.delimiter, header: true, missing_markers };
@@ -37,7 +38,8 @@ impl Block {
             }
             Block::Lines(lines) => read_ndjson(lines, &served.inputs, limits),
             Block::Batch(batch) => read_batches(std::slice::from_ref(batch), &served.inputs, limits),
-        }
+        };
+        with_pictures(rows?, served, limits)
     }
 
     /// About how much it is to read.
@@ -75,7 +77,7 @@ impl Cutter {
                 let blocks = Box::new(ArrowBlocks::new(max_batch_bytes));
                 Some(Cutter::Arrow { blocks, ready: std::collections::VecDeque::new() })
             }
-            Media::Json | Media::Parquet => None,
+            Media::Json | Media::Parquet | Media::Picture | Media::Multipart | Media::Zip => None,
         }
     }
 
@@ -136,6 +138,24 @@ impl Cutter {
             Cutter::Arrow { .. } => false,
         }
     }
+}
+
+/// The same rows with the pictures in them read, of a model that reads some.
+///
+/// # Errors
+/// Every row whose picture cannot be read.
+pub(super) fn with_pictures(
+    rows: InputRows,
+    served: &Served,
+    limits: &TableLimits,
+) -> Result<InputRows, Vec<CellError>> {
+    let Some(spec) = served.model.picture_spec() else { return Ok(rows) };
+    let most = MAX_PIXEL_BYTES / spec.shape.values().max(1);
+    if rows.rows > most.max(1) {
+        let detail = format!("{} pictures in one block; at most {most} are read together", rows.rows);
+        return Err(vec![CellError { row: None, column: None, detail }]);
+    }
+    rows.with_pictures(&served.inputs, &spec, limits)
 }
 
 /// A body that cannot be read on.

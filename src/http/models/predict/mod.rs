@@ -14,6 +14,7 @@ mod blocks;
 mod call;
 mod encode;
 mod json_body;
+mod pictures;
 mod rows;
 mod score;
 mod stream;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -74,13 +75,19 @@ pub(in crate::http) async fn by_id(state: &AppState, id: ModelId, request: Reque
 pub(in crate::http) struct Asked {
     call: Call,
     bytes: Bytes,
+    /// Of a body whose parts only this tells apart.
+    content_type: Option<HeaderValue>,
     limits: RowLimits,
 }
 
 impl Asked {
     /// How much it is to ask a model.
     pub(in crate::http) fn size(&self, served: &Served) -> Size {
-        Size::of_text(served, self.bytes.len())
+        match served.model.picture_spec() {
+            // A picture of few bytes may have many pixels.
+            Some(_) => Size { bytes: usize::MAX, rows: usize::MAX },
+            None => Size::of_text(served, self.bytes.len()),
+        }
     }
 
     /// Asks a model. Takes as long as it takes: call it through [`at_turn`].
@@ -88,7 +95,7 @@ impl Asked {
     /// # Errors
     /// 400, 413, 422 if the rows are not rows for this model.
     pub(in crate::http) fn score(&self, served: &Served) -> Result<Scored, ApiError> {
-        score_body(&self.call, &self.bytes, served, self.limits).map(|found| found.scored)
+        score_body(self, served).map(|found| found.scored)
     }
 }
 
@@ -118,7 +125,8 @@ pub(in crate::http) async fn predict(
         false => None,
     };
     let bytes = body::collected(&parts.headers, sent, small_body_limits(state)).await?;
-    let asked = Asked { call, bytes, limits: RowLimits::new(&state.config, &call) };
+    let content_type = parts.headers.get(header::CONTENT_TYPE).filter(|_| call.rows.is_pictures()).cloned();
+    let asked = Asked { call, bytes, content_type, limits: RowLimits::new(&state.config, &call) };
     let size = match dossier {
         // Explaining a row is as much work as predicting thousands.
         Some(_) => Size { bytes: usize::MAX, rows: usize::MAX },
@@ -141,7 +149,7 @@ fn answer(
     asked: &Asked,
     watch: Option<Watch>,
 ) -> Result<Response, ApiError> {
-    let found = score_body(&asked.call, &asked.bytes, served, asked.limits)?;
+    let found = score_body(asked, served)?;
     let explained = match dossier {
         Some(dossier) => explain(served, dossier, &found)?,
         None => None,

@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use super::Asked;
 use super::accept::Media;
-use super::blocks::{Block, Cutter, invalid_rows};
+use super::blocks::{Block, Cutter, invalid_rows, with_pictures};
 use super::call::Call;
 use super::json_body::{PREVALENCE, PredictRows, THRESHOLD, read_predict_body};
+use super::pictures::{PictureRows, picture_rows};
 use super::score::{Instead, Scale, Scored, score_rows};
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::parse_json;
 use crate::http::limits::HttpConfig;
 use crate::http::models::Served;
 use crate::ml::table::{
-    CellError, InputRows, JsonRows, TableLimits, from_json_columns, from_json_rows, parquet_row_count, quick_json,
+    CellError, InputRows, JsonRows, PictureLimits, TableLimits, from_json_columns, from_json_rows, parquet_row_count, quick_json,
     read_parquet,
 };
 
@@ -32,6 +34,7 @@ pub(in crate::http) struct RowLimits {
     pub(in crate::http) max_json_depth: usize,
     pub(in crate::http) max_body_bytes: u64,
     pub(in crate::http) max_batch_bytes: usize,
+    pub(in crate::http) pictures: PictureLimits,
 }
 
 impl RowLimits {
@@ -43,11 +46,14 @@ impl RowLimits {
             max_json_depth: config.max_json_depth,
             max_body_bytes: config.max_body_bytes,
             max_batch_bytes: config.max_batch_bytes,
+            pictures: config.tables.pictures,
         }
     }
 
-    fn table(&self) -> TableLimits {
+    fn table(&self, served: &Served) -> TableLimits {
         TableLimits {
+            pictures: self.pictures,
+            max_field_bytes: max_field_bytes(served),
             max_rows: self.max_rows as u64,
             max_decompressed_bytes: self.max_body_bytes.saturating_mul(DECOMPRESSED),
             ..TableLimits::STANDARD
@@ -55,8 +61,18 @@ impl RowLimits {
     }
 }
 
+/// A picture is a long text.
+pub(super) fn max_field_bytes(served: &Served) -> usize {
+    match served.model.picture_spec() {
+        Some(_) => TableLimits::STANDARD.max_row_bytes,
+        None => TableLimits::STANDARD.max_field_bytes,
+    }
+}
+
 /// What was found of a whole body.
 pub(super) struct Found {
+    /// Of pictures that have names.
+    pub(super) paths: Option<Vec<String>>,
     pub(super) scored: Scored,
     pub(super) ignored_columns: Vec<String>,
     /// The rows themselves, where they were looked at all together.
@@ -67,7 +83,9 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// 400 for what is no JSON, 413 for too many rows, 422 with every mistake in the body or in its cells.
-pub(super) fn score_body(call: &Call, bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<Found, ApiError> {
+pub(super) fn score_body(asked: &Asked, served: &Served) -> Result<Found, ApiError> {
+    let Asked { call, bytes, content_type, limits } = asked;
+    let limits = *limits;
     match call.rows {
         Media::Json => {
             let (rows, instead) = read_json(bytes, served, limits)?;
@@ -76,12 +94,20 @@ pub(super) fn score_body(call: &Call, bytes: &Bytes, served: &Served, limits: Ro
         Media::Parquet => {
             let said = parquet_row_count(bytes).unwrap_or(0);
             check_count(usize::try_from(said).unwrap_or(usize::MAX), limits.max_rows)?;
-            let rows = read_parquet(bytes.clone(), &served.inputs, &limits.table());
+            let table_limits = limits.table(served);
+            let rows = read_parquet(bytes.clone(), &served.inputs, &table_limits);
+            let rows = rows.and_then(|rows| with_pictures(rows, served, &table_limits));
             let rows = rows.map_err(|errors| invalid_rows(errors, 0))?;
             check_not_empty(rows.rows)?;
             of_rows(rows, served, call.instead)
         }
         Media::Csv | Media::Ndjson | Media::Arrow => score_blocks(call, bytes, served, limits),
+        Media::Picture | Media::Multipart | Media::Zip => {
+            let content_type = content_type.as_ref();
+            let PictureRows { rows, paths } =
+                picture_rows(call.rows, content_type, bytes, served, &limits.table(served))?;
+            Ok(Found { paths, ..of_rows(rows, served, call.instead)? })
+        }
     }
 }
 
@@ -89,7 +115,7 @@ fn of_rows(rows: InputRows, served: &Served, instead: Instead) -> Result<Found, 
     let scale = Scale::new(served, instead)?;
     let probabilities = score_rows(served, &rows, &scale)?;
     let ignored_columns = rows.ignored_columns.clone();
-    Ok(Found { scored: Scored { scale, probabilities }, ignored_columns, rows: Some(rows) })
+    Ok(Found { paths: None, scored: Scored { scale, probabilities }, ignored_columns, rows: Some(rows) })
 }
 
 /// One block after the other, up to the first in which something is wrong.
@@ -97,7 +123,7 @@ fn score_blocks(call: &Call, bytes: &Bytes, served: &Served, limits: RowLimits) 
     let Some(mut cutter) = Cutter::new(call, limits.max_batch_bytes) else {
         return Err(ApiError::internal("a format without blocks was to be read in blocks"));
     };
-    let table_limits = TableLimits { max_rows: u64::MAX, ..limits.table() };
+    let table_limits = TableLimits { max_rows: u64::MAX, ..limits.table(served) };
     let mut sum = Sum {
         scale: Scale::new(served, call.instead)?,
         probabilities: Vec::new(),
@@ -149,6 +175,7 @@ impl Sum {
     fn finish(self) -> Result<Found, ApiError> {
         check_not_empty(self.probabilities.len())?;
         Ok(Found {
+            paths: None,
             scored: Scored { scale: self.scale, probabilities: self.probabilities },
             ignored_columns: self.ignored.into_iter().collect(),
             rows: self.first.filter(|_| self.blocks == 1),
@@ -158,8 +185,19 @@ impl Sum {
 
 /// Reads a JSON body: in one pass if all is plainly right, else so that every mistake is found.
 fn read_json(bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<(InputRows, Instead), ApiError> {
-    let table_limits = limits.table();
-    if let Some(JsonRows { rows, threshold, prevalence }) = quick_json(bytes, &served.inputs, &table_limits)
+    let table_limits = limits.table(served);
+    let (rows, instead) = json_rows(bytes, served, limits, &table_limits)?;
+    let rows = with_pictures(rows, served, &table_limits).map_err(|errors| invalid_rows(errors, 0))?;
+    Ok((rows, instead))
+}
+
+fn json_rows(
+    bytes: &Bytes,
+    served: &Served,
+    limits: RowLimits,
+    table_limits: &TableLimits,
+) -> Result<(InputRows, Instead), ApiError> {
+    if let Some(JsonRows { rows, threshold, prevalence }) = quick_json(bytes, &served.inputs, table_limits)
         && threshold.is_none_or(|threshold| THRESHOLD.contains(threshold))
         && prevalence.is_none_or(|prevalence| PREVALENCE.contains(prevalence))
     {
@@ -175,13 +213,13 @@ fn read_json(bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<(Input
         return Ok((InputRows::default(), body.instead));
     }
     let parsed = match body.rows {
-        PredictRows::Objects(rows) => from_json_rows(&rows, &served.inputs, &table_limits),
-        PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, &served.inputs, &table_limits),
+        PredictRows::Objects(rows) => from_json_rows(&rows, &served.inputs, table_limits),
+        PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, &served.inputs, table_limits),
     };
     Ok((parsed.map_err(|errors| invalid_rows(errors, 0))?.into(), body.instead))
 }
 
-fn check_count(rows: usize, max_rows: usize) -> Result<(), ApiError> {
+pub(super) fn check_count(rows: usize, max_rows: usize) -> Result<(), ApiError> {
     if rows <= max_rows {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use super::backlog::{Backlog, backlog};
 use super::blocks::{Block, Cutter, invalid_rows};
 use super::call::Call;
 use super::encode::{Encoder, text};
-use super::rows::check_not_empty;
+use super::rows::{check_not_empty, max_field_bytes};
 use super::score::{Scale, score_rows};
 use super::turn::{Size, at_block_turn};
 use crate::http::AppState;
@@ -62,7 +62,7 @@ pub(super) async fn respond(
     let scorer = Scorer { state: state.clone(), served: served.clone(), scale: scale.clone(), call };
     let first = first_block(&mut source, &scorer).await?;
     let about = About { served: &served, scale: &scale, ignored_columns: &first.ignored_columns };
-    let (encoder, head) = Encoder::new(call.answer, &about)?;
+    let (encoder, head) = Encoder::new(call.answer, &about, false)?;
     let (sink, answer) = backlog(state.config.prediction_backlog_bytes);
     let mut answer = response(call.answer, &about, answer);
     answer.extensions_mut().insert(AsItComes);
@@ -228,17 +228,18 @@ impl Scorer {
     async fn score(self, block: Block) -> Result<Scored, Fault> {
         let size = Size { bytes: block.bytes(), rows: block.rows(&self.served) };
         let Self { state, served, scale, call } = self;
-        let model = served.clone();
+        let (model, pictures) = (served.clone(), state.config.tables.pictures);
         let work = move || {
-            let limits = TableLimits { max_rows: u64::MAX, ..TableLimits::STANDARD };
+            let max_field_bytes = max_field_bytes(&served);
+            let limits = TableLimits { max_rows: u64::MAX, max_field_bytes, pictures, ..TableLimits::STANDARD };
             let rows = match block.read(&call, &served, &limits) {
                 Ok(rows) => rows,
                 Err(errors) => return Ok(Err(errors)),
             };
             let probabilities = score_rows(&served, &rows, &scale)?;
             let text = match call.answer {
-                Media::Csv | Media::Ndjson => Some(text(call.answer, &served, scale.threshold, &probabilities)?),
-                Media::Json | Media::Arrow | Media::Parquet => None,
+                Media::Csv | Media::Ndjson => Some(text(call.answer, &served, scale.threshold, &probabilities, None)?),
+                _ => None,
             };
             Ok(Ok(Scored { probabilities, ignored_columns: rows.ignored_columns, text }))
         };
@@ -272,7 +273,7 @@ impl Output {
         }
         let bytes = match scored.text {
             Some(text) => text,
-            None => self.encoder.rows(&self.served, self.scale.threshold, &scored.probabilities)?,
+            None => self.encoder.rows(&self.served, self.scale.threshold, &scored.probabilities, None)?,
         };
         Ok(self.sink.send(bytes).await)
     }

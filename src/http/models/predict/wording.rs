@@ -54,7 +54,7 @@ impl Wording {
 }
 
 /// A field of CSV, in quotes where it needs them.
-fn field(text: &str) -> Cow<'_, str> {
+pub(super) fn field(text: &str) -> Cow<'_, str> {
     let is_plain = !text.contains(['"', ',', '\n', '\r']) && text.trim() == text && !text.is_empty();
     if is_plain { Cow::Borrowed(text) } else { Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))) }
 }

@@ -150,8 +150,8 @@ fn lengths(contents: &InferTensorContents) -> [(&'static str, usize); 8] {
 
 fn texts(contents: &[Bytes]) -> Result<Elements, String> {
     let mut texts = Texts::default();
-    for (index, text) in contents.iter().enumerate() {
-        texts.push(str::from_utf8(text).map_err(|_| format!("expected UTF-8, found other bytes in element {index}"))?);
+    for text in contents {
+        texts.push_bytes(text)?;
     }
     Ok(Elements::Texts(texts))
 }

@@ -18,6 +18,10 @@ impl ResampleConfig {
         limits: &ConfigLimits,
         errors: &mut Vec<FieldError>,
     ) -> ResampleConfig {
+        if facts.pictures.is_some() {
+            let detail = "its rows are pictures, which are resampled within training: `resample` of a train job".to_owned();
+            errors.push(FieldError { pointer: "/dataset_id".to_owned(), detail });
+        }
         let seed = reader.integer("seed", 42, 0, MAX_SEED, errors);
         let target = check_target(reader, facts, errors);
         let class_counts = class_counts_of(&target, facts);

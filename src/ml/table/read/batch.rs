@@ -1,6 +1,6 @@
 //! Some rows at a time: the common form of all formats, column by column.
 
-use arrow::array::{BooleanArray, Float64Array, StringArray};
+use arrow::array::{Array, BooleanArray, Float64Array, StringArray};
 use serde_json::Value;
 
 use super::error::{Problems, ReadError};
@@ -34,6 +34,17 @@ pub(super) struct Batch {
 impl Batch {
     pub(super) fn rows(&self) -> usize {
         self.row_numbers.len()
+    }
+
+    /// The rows that `keep` says to keep.
+    pub(super) fn kept(self, keep: &[bool]) -> Self {
+        let is_kept = |row: &usize| keep.get(*row).copied().unwrap_or(false);
+        let rows: Vec<usize> = (0..self.rows()).filter(is_kept).collect();
+        if rows.len() == self.rows() {
+            return self;
+        }
+        let row_numbers = rows.iter().filter_map(|&row| self.row_numbers.get(row).copied()).collect();
+        Self { row_numbers, columns: self.columns.into_iter().map(|cells| cells.select(&rows)).collect() }
     }
 }
 
@@ -75,6 +86,25 @@ impl Cells {
 }
 
 impl Cells {
+    fn select(self, rows: &[usize]) -> Self {
+        match self {
+            Cells::Fields(texts) => Cells::Fields(texts.select(rows)),
+            Cells::Numbers(numbers) => {
+                Cells::Numbers(rows.iter().map(|row| numbers.is_valid(*row).then(|| numbers.value(*row))).collect())
+            }
+            Cells::Booleans(flags) => {
+                Cells::Booleans(rows.iter().map(|row| flags.is_valid(*row).then(|| flags.value(*row))).collect())
+            }
+            Cells::Texts(texts) => {
+                Cells::Texts(rows.iter().map(|row| texts.is_valid(*row).then(|| texts.value(*row))).collect())
+            }
+            Cells::Empty(_) => Cells::Empty(rows.len()),
+            Cells::Values(values) => {
+                Cells::Values(rows.iter().filter_map(|&row| values.get(row).cloned()).collect())
+            }
+        }
+    }
+
     /// Whether a NUL character may be somewhere in the texts: one look at all of them together.
     pub(super) fn has_nul(&self) -> bool {
         match self {
@@ -104,6 +134,17 @@ pub(super) struct Texts {
 }
 
 impl Texts {
+    fn select(&self, rows: &[usize]) -> Self {
+        let mut some = Texts::default();
+        for &row in rows {
+            let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+            let field = self.ends.get(row).and_then(|&end| self.text.get(start..end));
+            some.text.push_str(field.unwrap_or_default());
+            some.ends.push(some.text.len());
+        }
+        some
+    }
+
     fn visit(&self, mut take: impl FnMut(usize, &str)) {
         let mut start = 0;
         for (row, &end) in self.ends.iter().enumerate() {

@@ -36,6 +36,9 @@ pub enum ReadError {
     /// Bytes within their limit as they are, but not once decompressed.
     #[error("{what} has more than {limit_bytes} bytes once decompressed")]
     TooLarge { what: String, limit_bytes: u64 },
+    /// An archive that is larger than it may be, as its directory says.
+    #[error("{detail}")]
+    ArchiveTooLarge { detail: String },
     #[error("a record batch has {bytes} bytes; at most {limit_bytes} are taken, so write smaller batches")]
     BatchTooLarge { bytes: u64, limit_bytes: u64 },
     /// The bytes could not be had.
@@ -92,6 +95,11 @@ impl Problems {
 
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// What was found, as the answer; `more` if there is more than was told of.
+    pub(super) fn into_error(self, more: bool) -> ReadError {
+        ReadError::Malformed { problems: self.found, more: self.more || more }
     }
 
     /// All problems of several finders, ordered by row, cut to the limit.

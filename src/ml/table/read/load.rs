@@ -12,6 +12,7 @@ use super::columnar::ColumnarReader;
 use super::drive::{Sink, drive_reader};
 use super::error::{Problems, ReadError};
 use super::options::{ReadOptions, TableLimits, check_names_exist};
+use super::pictures::{head_pictures, load_pictures};
 use super::source::{TableSource, open, split_batch};
 use crate::ml::observe::Stop;
 use crate::ml::table::cell::{Cell, MissingMarkers};
@@ -29,6 +30,9 @@ pub fn load<R: TableSource>(
     columns: &[(String, ColumnType)],
     step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
 ) -> Result<Table, ReadError> {
+    if let TableFormat::Zip { .. } = options.format {
+        return load_pictures(&input, options, columns, step);
+    }
     let (loaded, names) = load_present(input, options, columns, u64::MAX, step)?;
     check_names_exist(columns.iter().map(|(name, _)| name), &names)?;
     let named = columns.iter().zip(loaded).filter_map(|((name, _), values)| {
@@ -49,6 +53,9 @@ pub fn head<R: TableSource>(
     columns: &[(String, ColumnType)],
     rows: usize,
 ) -> Result<Table, ReadError> {
+    if let TableFormat::Zip { .. } = options.format {
+        return head_pictures(&input, options, columns, rows);
+    }
     let step = &mut |_| ControlFlow::Continue(());
     let (loaded, _) = load_present(input, options, columns, rows as u64, step)?;
     let read = loaded.iter().flatten().map(Values::len).max().unwrap_or(0);
@@ -98,7 +105,7 @@ pub(in crate::ml::table) fn load_batches(
     let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
     let slices: Vec<_> = batches.iter().flat_map(|batch| split_batch(Ok(batch.clone()))).collect();
     let reader = ColumnarReader::open(slices.into_iter(), &schema, "Arrow", limits, &mut problems);
-    let options = ReadOptions { format: &TableFormat::ArrowStream, missing_markers: &[], limits };
+    let options = ReadOptions { format: &TableFormat::ArrowStream, missing_markers: &[], limits, pictures: None };
     let step = &mut |_| ControlFlow::Continue(());
     load_from(Box::new(reader), problems, &options, columns, u64::MAX, step)
 }

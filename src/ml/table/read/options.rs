@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ReadError;
+use crate::ml::picture::{DecodeLimits, PictureSpec};
 use crate::ml::table::TableFormat;
 
 /// What counts as missing besides the empty field, unless an upload says otherwise.
@@ -15,6 +16,8 @@ pub struct ReadOptions<'a> {
     /// Texts that mean "no value", compared without surrounding whitespace; the empty text always does.
     pub missing_markers: &'a [String],
     pub limits: &'a TableLimits,
+    /// What pictures become; without it their paths are read in their place.
+    pub pictures: Option<PictureSpec>,
 }
 
 /// How large a table may be.
@@ -32,6 +35,36 @@ pub struct TableLimits {
     pub max_errors: usize,
     /// Distinct categories of one column.
     pub max_levels: usize,
+    pub pictures: PictureLimits,
+}
+
+/// How large archives of pictures, and pictures, may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureLimits {
+    /// Files and folders of an archive.
+    pub max_files: u64,
+    /// Of the file of one picture.
+    pub max_file_bytes: u64,
+    /// Of the table that names pictures, which is held in memory.
+    pub max_manifest_bytes: u64,
+    pub decode: DecodeLimits,
+}
+
+impl PictureLimits {
+    /// What is allowed unless the operator says otherwise.
+    pub const STANDARD: PictureLimits = PictureLimits {
+        max_files: 1_000_000,
+        max_file_bytes: 64 << 20,
+        max_manifest_bytes: 256 << 20,
+        decode: DecodeLimits { max_side: 16_384, max_pixels: 64 << 20, max_bytes: 512 << 20 },
+    };
+    /// Those of what was accepted before: it is read, whatever the limits are now.
+    pub const ACCEPTED: PictureLimits = PictureLimits {
+        max_files: u64::MAX,
+        max_file_bytes: u64::MAX,
+        max_manifest_bytes: u64::MAX,
+        decode: DecodeLimits { max_side: u32::MAX, max_pixels: u64::MAX, max_bytes: u64::MAX },
+    };
 }
 
 impl TableLimits {
@@ -45,6 +78,7 @@ impl TableLimits {
         max_name_chars: 500,
         max_errors: 100,
         max_levels: 1_000_000,
+        pictures: PictureLimits::STANDARD,
     };
 }
 

@@ -7,13 +7,14 @@ use super::batch::Cells;
 use super::drive::{Sink, drive};
 use super::error::{Problems, ReadError};
 use super::options::{ReadOptions, check_names_exist};
+use super::pictures::{LABEL_COLUMN, profile_pictures};
 use super::sample::Sample;
 use super::source::TableSource;
 use super::tally::Tally;
 use crate::ml::observe::Stop;
 use crate::ml::table::cell::{Cell, MissingMarkers, parse_boolean, parse_number, shown};
 use crate::ml::table::stats::RunningMoments;
-use crate::ml::table::{ColumnSummary, ColumnType, NumericSummary, TopCategory};
+use crate::ml::table::{ColumnSummary, ColumnType, NumericSummary, TableFormat, TopCategory};
 
 /// The most frequent values kept for [`super::target_classes`].
 const MAX_FREQUENT: usize = 20;
@@ -50,18 +51,40 @@ pub fn profile<R: TableSource>(
     types: &BTreeMap<String, ColumnType>,
     step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
 ) -> Result<Profile, ReadError> {
+    if let TableFormat::Zip { .. } = options.format {
+        return profile_pictures(&input, options, types, step);
+    }
     let max_errors = options.limits.max_errors;
     let make = |name: &str, columns| Some(ColumnProfile::new(name, types.get(name).copied(), columns, max_errors));
     let driven = drive(input, options, &make, u64::MAX, step)?;
     let names: Vec<String> = driven.columns.iter().map(|(name, _)| name.clone()).collect();
     check_names_exist(types.keys(), &names)?;
-    let (columns, frequent) =
-        driven.columns.into_iter().filter_map(|(_, column)| column).map(ColumnProfile::finish).unzip();
-    Ok(Profile { rows: driven.rows, columns, frequent })
+    Ok(Profile::of(driven.rows, driven.columns.into_iter().filter_map(|(_, column)| column)))
+}
+
+impl Profile {
+    pub(super) fn of(rows: u64, columns: impl Iterator<Item = ColumnProfile>) -> Self {
+        let (columns, frequent) = columns.map(ColumnProfile::finish).unzip();
+        Self { rows, columns, frequent }
+    }
+
+    /// The column that is the target unless it is said: the last one, but `label` beside pictures.
+    pub fn usual_target(&self) -> &str {
+        let has_pictures = self.columns.iter().any(|column| column.column_type == ColumnType::Image);
+        let label = self.columns.iter().find(|column| has_pictures && column.name == LABEL_COLUMN);
+        label.or(self.columns.last()).map_or("", |column| column.name.as_str())
+    }
+
+    /// The same with a column before the others, of which no value is like another.
+    pub(super) fn with_first(mut self, column: ColumnSummary) -> Self {
+        self.columns.insert(0, column);
+        self.frequent.insert(0, Vec::new());
+        self
+    }
 }
 
 /// Sums up one column; what it may still turn out to be is kept until the last row.
-struct ColumnProfile {
+pub(super) struct ColumnProfile {
     name: String,
     declared: Option<ColumnType>,
     missing: u64,
@@ -87,7 +110,7 @@ struct NumericProfile {
 }
 
 impl ColumnProfile {
-    fn new(name: &str, declared: Option<ColumnType>, columns: usize, max_errors: usize) -> Self {
+    pub(super) fn new(name: &str, declared: Option<ColumnType>, columns: usize, max_errors: usize) -> Self {
         let numeric = matches!(declared, None | Some(ColumnType::Numeric)).then(|| NumericProfile::new(columns));
         Self {
             name: name.to_owned(),

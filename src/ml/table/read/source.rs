@@ -98,6 +98,11 @@ pub(super) fn open<R: TableSource>(
             let batches = stream.flat_map(split_batch);
             Ok(Box::new(ColumnarReader::open(batches, &schema, FORMAT, limits, problems)))
         }
+        // What reads archives reads the table beside the pictures by itself.
+        TableFormat::Zip { .. } => Err(ReadError::NotTheFormat {
+            format: "a table",
+            detail: "an archive of pictures cannot be read row by row".to_owned(),
+        }),
     }
 }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::profile::Profile;
-use crate::ml::table::TopCategory;
+use crate::ml::table::{ColumnType, TopCategory};
 
 /// Why a column is no target of a binary classifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     #[error("no column is called {target:?}")]
     UnknownColumn { target: String },
+    #[error("the target {target:?} is a column of pictures; classes are in another")]
+    Pictures { target: String },
     #[error("the target {target:?} has no value in {missing} rows; every row needs its class")]
     MissingLabels { target: String, missing: u64 },
     /// `values` are the most frequent ones with their counts, at most twenty.
@@ -30,6 +32,9 @@ pub fn target_classes(profile: &Profile, target: &str) -> Result<BTreeMap<String
     let Some((column, frequent)) = columns.into_iter().find(|(column, _)| column.name == target) else {
         return Err(TargetError::UnknownColumn { target: target.to_owned() });
     };
+    if column.column_type == ColumnType::Image {
+        return Err(TargetError::Pictures { target: target.to_owned() });
+    }
     if column.distinct != 2 || !column.distinct_exact {
         return Err(TargetError::NotTwoClasses {
             target: target.to_owned(),

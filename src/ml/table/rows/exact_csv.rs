@@ -19,7 +19,7 @@ pub fn from_csv(
     limits: &TableLimits,
 ) -> Result<Parsed, Vec<CellError>> {
     let format = TableFormat::Csv { delimiter: csv.delimiter, header: csv.header };
-    let options = ReadOptions { format: &format, missing_markers: csv.missing_markers, limits };
+    let options = ReadOptions { format: &format, missing_markers: csv.missing_markers, limits, pictures: None };
     let wanted: Vec<(String, ColumnType)> = expected
         .iter()
         .enumerate()
