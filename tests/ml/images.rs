@@ -7,6 +7,8 @@ use evenkeel::ml::picture::{PictureShape, Pictures};
 use evenkeel::ml::table::{Column, ColumnType, Table, Values};
 use serde_json::json;
 
+use evenkeel::ml::pipeline::{PreviewSize, preview};
+
 use crate::support::{Data, metric};
 
 const SHAPE: PictureShape = PictureShape { height: 6, width: 5, channels: 1 };
@@ -65,4 +67,40 @@ fn a_linear_model_reads_each_pixel_that_varies() {
     assert!(metric(&trained, "average_precision") > 0.9, "{:?}", trained.report.metrics["average_precision"]);
     let again = evenkeel::ml::model::Model::from_bytes(&trained.model.to_bytes().unwrap()).unwrap();
     assert_eq!(again.predict(&data.table).unwrap(), trained.model.predict(&data.table).unwrap());
+}
+
+#[test]
+fn a_linear_model_learns_from_each_copy_as_it_was_disturbed() {
+    let data = crosses(800);
+    let request = |augment: serde_json::Value| {
+        json!({
+            "model": {"type": "logistic"}, "evaluation": {"bootstrap": 0},
+            "resample": [{"method": "random_over_sampler"}], "augment": augment
+        })
+    };
+    let plain = data.train(&request(json!([]))).unwrap();
+    let turned = data.train(&request(json!([{"method": "vertical_flip", "probability": 0.5}]))).unwrap();
+    let again = data.train(&request(json!([{"method": "vertical_flip", "probability": 0.5}]))).unwrap();
+    assert_eq!(turned.model, again.model);
+    assert_ne!(turned.model.predictor, plain.model.predictor);
+    // What is read of a picture, and how, is learnt from pictures as they are.
+    assert_eq!(turned.model.preprocessor, plain.model.preprocessor);
+}
+
+#[test]
+fn the_preview_of_a_configuration_is_always_the_same_and_shows_training_pictures_of_both_classes() {
+    let data = crosses(400);
+    let config = |seed: u64| {
+        data.config(&json!({"seed": seed, "augment": [{"method": "rotation", "degrees": 40, "classes": "all"}]}))
+    };
+    let size = PreviewSize { pictures: 6, draws: 3 };
+    let sheet = |seed: u64| preview(&data.table, &config(seed), size).unwrap().unwrap();
+    assert_eq!(sheet(1), sheet(1));
+    assert_ne!(sheet(1), sheet(2));
+    // Pictures of 6 × 5 are enlarged ten times, each in a frame of 2.
+    assert_eq!((sheet(1).width, sheet(1).height), (4 + 54 + 12 + 3 * 58, 4 + 6 * 68));
+    let frame = |line: usize| sheet(1).pixels[((4 + line * 68) * sheet(1).width + 4) * 3..][..3].to_vec();
+    assert_eq!((0..6).map(frame).filter(|color| *color == [0xd5, 0x5e, 0x00]).count(), 3);
+    let table = crate::support::read_csv(b"a,y\n1,0\n2,0\n3,0\n4,0\n5,1\n6,1\n7,1\n8,1\n9,0\n10,0\n");
+    assert_eq!(preview(&table.table, &table.config(&json!({})), size).unwrap(), None);
 }

@@ -31,7 +31,7 @@ pub(super) async fn warm_up_model(state: &AppState, id: ModelId, prevalence: Opt
     let served = find_served(state, id).await?;
     let asked = served.clone();
     let size = Size { bytes: 0, rows: 1 };
-    at_turn(state, &served, size, move || ask(&asked, Instead { threshold: None, prevalence })).await
+    at_turn(state, &served, size, move || ask(&asked, Instead { prevalence, ..Instead::default() })).await
 }
 
 fn ask(served: &Served, instead: Instead) -> Result<(), ApiError> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Json;
 use axum::extract::{Request, State};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::find;
 use crate::http::AppState;
@@ -19,7 +20,7 @@ use crate::ml::config::{ObjectReader, TrainConfig};
 use crate::ml::diagnose::Diagnosis;
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver};
 use crate::ml::pipeline::{TrainInput, diagnose, estimate};
-use crate::ml::table::{ColumnType, ReadError, ReadOptions, TableLimits, load};
+use crate::ml::table::{ColumnType, ReadError, ReadOptions, Table, TableLimits, load};
 use crate::records::{DatasetId, DatasetRecord};
 
 /// Datasets diagnosed at once; each may take as much memory as a job.
@@ -33,13 +34,10 @@ pub(super) async fn handle(
     let asked = read_body(&state, request).await?;
     let dataset = find(&state, id).await?;
     let config = check(&state, &asked, &dataset)?;
-    let place = state.diagnoses.clone().try_acquire_owned().map_err(|_| {
-        let detail = format!("{AT_ONCE} datasets are being diagnosed, as many as are allowed");
-        ApiError::new(Code::TooManyRequests, detail)
-    })?;
+    let place = place(&state)?;
     let input = state.store.blobs().open(&dataset.sha256).await?;
     let limits = state.config.tables.clone();
-    let diagnosis = on_a_thread(move |watched| {
+    let diagnosis = on_a_thread("diagnose", move |watched| {
         // The place is given back when the work is done, also if nobody waits for it any more.
         let _place = place;
         work(input, &dataset, &config, &limits, watched)
@@ -77,9 +75,21 @@ fn check(state: &AppState, asked: &Value, dataset: &DatasetRecord) -> Result<Tra
     Ok(config)
 }
 
+/// A place for work that reads a whole dataset.
+///
+/// # Errors
+/// 429 if as many requests are at such work as are allowed.
+pub(in crate::http) fn place(state: &AppState) -> Result<OwnedSemaphorePermit, ApiError> {
+    state.diagnoses.clone().try_acquire_owned().map_err(|_| {
+        let detail = format!("{AT_ONCE} datasets are being looked at, as many as are allowed");
+        ApiError::new(Code::TooManyRequests, detail)
+    })
+}
+
 /// Runs `work` on a thread of its own: it may take a while, and a pool for short tasks would run dry. It is told to
 /// stop when the caller is dropped.
-async fn on_a_thread<T: Send + 'static>(
+pub(in crate::http) async fn on_a_thread<T: Send + 'static>(
+    name: &str,
     work: impl FnOnce(Arc<AtomicBool>) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let (answer, answered) = tokio::sync::oneshot::channel();
@@ -89,7 +99,7 @@ async fn on_a_thread<T: Send + 'static>(
         // Nobody waits for it any more if this fails.
         let _ = answer.send(work(watched));
     };
-    std::thread::Builder::new().name("diagnose".to_owned()).spawn(run).map_err(ApiError::unavailable)?;
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ApiError::unavailable)?;
     let answer = answered.await.map_err(ApiError::internal)?;
     drop(alive);
     answer
@@ -105,9 +115,13 @@ impl Drop for Alive {
 }
 
 /// Stops when nobody waits.
-struct Watcher(Arc<AtomicBool>);
+pub(in crate::http) struct Watcher(Arc<AtomicBool>);
 
 impl Watcher {
+    pub(in crate::http) fn new(watched: Arc<AtomicBool>) -> Self {
+        Self(watched)
+    }
+
     fn answer(&self) -> ControlFlow<Stop> {
         if self.0.load(Ordering::Acquire) { ControlFlow::Continue(()) } else { ControlFlow::Break(Stop::Cancelled) }
     }
@@ -135,15 +149,29 @@ fn work(
     watched: Arc<AtomicBool>,
 ) -> Result<Diagnosis, ApiError> {
     let mut watcher = Watcher(watched);
+    let table = read_whole(input, dataset, config, limits, &mut watcher)?;
+    let input = TrainInput { table, missing_markers: dataset.missing_markers.clone() };
+    diagnose(input, config, &mut watcher).map_err(ApiError::internal)
+}
+
+/// The table of a dataset as a job with this configuration reads it.
+///
+/// # Errors
+/// 503 if it cannot be read; 500 if it is not what it was, or nobody waits any more.
+pub(in crate::http) fn read_whole(
+    input: File,
+    dataset: &DatasetRecord,
+    _config: &TrainConfig,
+    limits: &TableLimits,
+    watcher: &mut Watcher,
+) -> Result<Table, ApiError> {
     let DatasetRecord { format, missing_markers, columns, .. } = dataset;
     let options = ReadOptions { format, missing_markers, limits, pictures: config.picture_spec() };
     let columns: Vec<(String, ColumnType)> =
         columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
-    let table = load(input, &options, &columns, &mut |_| watcher.answer()).map_err(|error| match error {
+    load(input, &options, &columns, &mut |_| watcher.answer()).map_err(|error| match error {
         ReadError::Read(_) => ApiError::unavailable(error),
         // The file was read before: what is wrong now is not the client's doing.
         error => ApiError::internal(error),
-    })?;
-    let input = TrainInput { table, missing_markers: missing_markers.clone() };
-    diagnose(input, config, &mut watcher).map_err(ApiError::internal)
+    })
 }

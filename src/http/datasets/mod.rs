@@ -14,7 +14,7 @@ mod representation;
 mod rows;
 mod understand;
 
-pub(super) use diagnose::AT_ONCE as DIAGNOSED_AT_ONCE;
+pub(super) use diagnose::{AT_ONCE as DIAGNOSED_AT_ONCE, Watcher, on_a_thread, place, read_whole};
 
 use super::AppState;
 use super::error::ApiError;
@@ -34,7 +34,7 @@ pub(super) fn register(handlers: &mut Handlers) {
     handlers.add_untimed("diagnoseDataset", diagnose::handle);
 }
 
-async fn find(state: &AppState, id: DatasetId) -> Result<DatasetRecord, ApiError> {
+pub(super) async fn find(state: &AppState, id: DatasetId) -> Result<DatasetRecord, ApiError> {
     state.store.dataset(id).await?.ok_or_else(|| ApiError::not_found("dataset"))
 }
 

@@ -1,5 +1,6 @@
 //! Jobs over HTTP: posted, looked at, followed, cancelled. What they do is done elsewhere, by workers.
 
+mod augmentation_preview;
 mod cancel;
 mod comparison;
 mod create;
@@ -41,6 +42,7 @@ pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("retryJob", retry::handle);
     handlers.add("getJobComparison", comparison::handle);
     handlers.add("cancelJob", cancel::handle);
+    handlers.add_untimed("getJobAugmentationPreview", augmentation_preview::handle);
 }
 
 async fn find(state: &AppState, id: JobId) -> Result<JobRecord, ApiError> {

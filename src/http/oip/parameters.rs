@@ -57,6 +57,7 @@ impl Reader<'_> {
             instead: Instead {
                 threshold: self.number("threshold", "from 0 to 1", |number| (0.0..=1.0).contains(&number)),
                 prevalence: self.number("prevalence", "above 0 and below 1", |number| number > 0.0 && number < 1.0),
+                views: None,
             },
             binary_output: self.flag("binary_data_output").unwrap_or(false),
         }
@@ -148,7 +149,7 @@ mod tests {
         });
         let expected = RequestParameters {
             layout: Layout::Columns,
-            instead: Instead { threshold: Some(0.25), prevalence: Some(0.1) },
+            instead: Instead { threshold: Some(0.25), prevalence: Some(0.1), views: None },
             binary_output: true,
         };
         assert_eq!(read(&parameters, |reader| reader.of_request()), (expected, vec![]));

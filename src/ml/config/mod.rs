@@ -4,6 +4,7 @@
 //! JSON pointer. Nothing else in the program knows a default. What a request leaves out comes back filled in,
 //! so that a stored job says exactly what it did.
 
+mod augmentation;
 mod check;
 mod compare;
 mod deciding;
@@ -15,6 +16,7 @@ mod resample_table;
 mod resampling;
 mod strategy;
 
+pub use augmentation::*;
 pub use check::{DatasetFacts, FeatureFacts, PictureFacts, check_resample_steps, check_threshold_rule, label_text};
 pub use compare::{Candidate, CompareConfig, Folds};
 pub use deciding::*;
@@ -256,32 +258,6 @@ pub struct Bagging {
     pub members: usize,
     /// Applied in this order, after `resample`.
     pub resample: Vec<ResampleStep>,
-}
-
-/// One augmentation step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AugmentStep {
-    #[serde(flatten)]
-    pub method: AugmentMethod,
-    /// The chance that a row is changed.
-    pub probability: f64,
-    pub classes: AugmentClasses,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "snake_case")]
-pub enum AugmentMethod {
-    /// Adds normal noise to each scaled numeric column, never to an indicator or a category; a fresh draw every
-    /// epoch for `mlp`, one draw for `logistic`. `std` is in units of the column's standard deviation over the
-    /// training rows.
-    GaussianNoise { std: f64 },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AugmentClasses {
-    Minority,
-    All,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -98,6 +98,20 @@ codes! {
     SortedByClass "sorted-by-class" Data ["D23"];
     /// The rows were over-sampled before they were uploaded.
     OversampledBeforeUpload "oversampled-before-upload" Data ["E4"];
+    /// Pixels that are not from 0 to 1 where they are learnt from, or were divided twice.
+    UnscaledPixels "unscaled-pixels" Data ["D11"];
+    /// Files that are no rows because they cannot be read.
+    UnreadablePictures "unreadable-pictures" Data ["D12"];
+    /// Pictures are shrunk so far that what matters may be lost.
+    LowResolution "low-resolution" Data ["D5"];
+    /// The size of the file, or a mean colour, gives the class away.
+    PictureClues "picture-clues" Data ["D8"];
+    /// Pictures that are learnt from and, nearly the same, judged on.
+    NearDuplicatePictures "near-duplicate-pictures" Data ["D16"];
+    /// Augmentation makes pictures of one class look like the other.
+    MeaningChangingAugmentation "meaning-changing-augmentation" Data ["D17"];
+    /// Resampling computes pictures from the pixels of others.
+    InterpolatedPictures "interpolated-pictures" Data ["D18"];
     /// The rarer class weighs less.
     InvertedWeights "inverted-weights" Loss ["L7"];
     /// Resampling and weights together.

@@ -28,8 +28,8 @@ pub use patch::{NoPatch, patch_of};
 pub use run::{Run, Scores};
 pub use setting::Setting;
 pub use survey::{
-    Alike, ColumnFacts, ColumnShift, Conflicts, Grouping, MatrixFacts, NumericFacts, Order, PartRows, Repeats,
-    Sentinel, Survey, SurveyInput, Twins, matrix_facts, order_of, survey,
+    Alike, Clue, ColumnFacts, ColumnShift, Conflicts, Grouping, MatrixFacts, Meaning, NearTwins, NumericFacts, Order,
+    PartRows, PictureSurvey, Repeats, Sentinel, Survey, SurveyInput, Twins, matrix_facts, order_of, survey,
 };
 
 /// What is wrong, what was looked at, and what simple models reach.

@@ -3,6 +3,7 @@
 mod artifact;
 mod checks;
 mod tensors;
+mod views;
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};

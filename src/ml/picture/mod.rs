@@ -4,18 +4,26 @@
 //! that over-sampling rare pictures costs no memory.
 
 mod decode;
+mod flat;
+mod originals;
 mod place;
 mod resample;
 mod set;
 mod spec;
+mod thumbnail;
+mod views;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use decode::{DecodeError, DecodeLimits, Decoded, decode, is_picture};
+pub use flat::FlatPictures;
+pub use originals::Originals;
 pub use set::{PictureScaling, PictureSet};
 pub use spec::{PictureSpec, Resize};
+pub use thumbnail::{grey_thumbnail, thumbnail, thumbnails};
+pub use views::Views;
 
 /// Values of a picture, at most.
 pub const MAX_PICTURE_VALUES: usize = 1 << 22;
@@ -57,6 +65,8 @@ pub struct Pictures {
     store: Arc<Vec<u8>>,
     /// The place of each row's picture in the store.
     rows: Vec<u32>,
+    /// What is known of the files behind the store.
+    originals: Option<Arc<Originals>>,
 }
 
 impl Pictures {
@@ -70,7 +80,23 @@ impl Pictures {
             return Err(error);
         }
         let count = u32::try_from(pixels.len() / shape.values()).map_err(|_| error)?;
-        Ok(Self { shape, store: Arc::new(pixels), rows: (0..count).collect() })
+        Ok(Self { shape, store: Arc::new(pixels), rows: (0..count).collect(), originals: None })
+    }
+
+    /// The same pictures with what is known of the files that they were read from, in the order of the pixels.
+    pub fn with_originals(self, originals: Originals) -> Self {
+        Self { originals: Some(Arc::new(originals)), ..self }
+    }
+
+    /// Height and width of the file that a row's picture was read from, if that is known.
+    pub fn original_size(&self, row: usize) -> Option<[u32; 2]> {
+        let place = *self.rows.get(row)?;
+        self.originals.as_ref()?.sizes.get(place as usize).copied()
+    }
+
+    /// Files that became no picture because they cannot be read.
+    pub fn unreadable(&self) -> u64 {
+        self.originals.as_ref().map_or(0, |originals| originals.unreadable)
     }
 
     pub fn shape(&self) -> PictureShape {
@@ -107,7 +133,7 @@ impl Pictures {
     /// The given rows, in the given order; a row may appear more than once. Past the last row there is nothing to select.
     pub fn select(&self, rows: &[usize]) -> Self {
         let rows = rows.iter().filter_map(|&row| self.rows.get(row).copied()).collect();
-        Self { shape: self.shape, store: Arc::clone(&self.store), rows }
+        Self { rows, store: Arc::clone(&self.store), originals: self.originals.clone(), shape: self.shape }
     }
 
     /// The rows of both, those of `other` last; `None` if their shapes differ or they are too many.
@@ -117,12 +143,16 @@ impl Pictures {
         }
         if Arc::ptr_eq(&self.store, &other.store) {
             let rows = [self.rows.as_slice(), &other.rows].concat();
-            return Some(Self { shape: self.shape, store: Arc::clone(&self.store), rows });
+            return Some(Self { rows, ..self.clone() });
         }
         let before = u32::try_from(self.store.len() / self.shape.values()).ok()?;
         let rest = other.rows.iter().map(|&place| before.checked_add(place)).collect::<Option<Vec<u32>>>()?;
         let store = Arc::new([self.store.as_slice(), &other.store].concat());
-        Some(Self { shape: self.shape, store, rows: [self.rows.as_slice(), &rest].concat() })
+        let originals = match (&self.originals, &other.originals) {
+            (Some(own), Some(other)) => Some(Arc::new(own.joined(other))),
+            _ => None,
+        };
+        Some(Self { shape: self.shape, store, rows: [self.rows.as_slice(), &rest].concat(), originals })
     }
 }
 
@@ -162,6 +192,22 @@ mod tests {
         assert_eq!(same.select(&[1]).joined(&same.select(&[0])).unwrap(), same.select(&[1, 0]));
         let wider = Pictures::new(PictureShape { width: 3, ..SHAPE }, vec![0; 3]).unwrap();
         assert_eq!(same.joined(&wider), None);
+    }
+
+    #[test]
+    fn rows_know_the_files_that_they_were_read_from() {
+        let sizes = vec![[10, 20], [30, 40], [50, 60]];
+        let known = pictures().with_originals(Originals { sizes, unreadable: 2 });
+        let some = known.select(&[2, 0]);
+        assert_eq!(
+            [some.original_size(0), some.original_size(1), some.original_size(2)],
+            [Some([50, 60]), Some([10, 20]), None]
+        );
+        let other = Pictures::new(SHAPE, vec![7, 8]).unwrap();
+        assert_eq!((some.joined(&other).unwrap().original_size(0), pictures().unreadable()), (None, 0));
+        let other = other.with_originals(Originals { sizes: vec![[1, 1]], unreadable: 1 });
+        let both = some.joined(&other).unwrap();
+        assert_eq!((both.original_size(2), both.unreadable()), (Some([1, 1]), 3));
     }
 
     #[test]

@@ -51,10 +51,15 @@ impl PictureScaling {
         }
     }
 
+    /// What the model reads for a value from 0 to 1 in a channel.
+    pub fn scaled(&self, channel: usize, value: f64) -> f64 {
+        let of = |values: &[f64], default: f64| values.get(channel).copied().unwrap_or(default);
+        (value - of(&self.mean, 0.0)) / of(&self.spread, 1.0)
+    }
+
     /// What the model reads for a pixel value in a channel.
     pub fn value(&self, channel: usize, value: u8) -> f64 {
-        let of = |values: &[f64], default: f64| values.get(channel).copied().unwrap_or(default);
-        (f64::from(value) / 255.0 - of(&self.mean, 0.0)) / of(&self.spread, 1.0)
+        self.scaled(channel, f64::from(value) / 255.0)
     }
 }
 

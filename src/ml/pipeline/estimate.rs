@@ -57,7 +57,12 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
         ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 64),
         _ => 0,
     };
-    let search = if config.resample.is_empty() { 0 } else { resampling(train_rows, features) };
+    // A method that reads pictures has their pixels as numbers, before and after the step.
+    let pixels = compared_pixels(config);
+    let search = match config.resample.is_empty() {
+        true => 0,
+        false => resampling(train_rows, features.max(pixels)).saturating_add(cells(train_rows, pixels, 16)),
+    };
     // A hash with its label for each row, the sample that the baselines learn from in three forms.
     let diagnosis = cells(rows, 1, 40).saturating_add(cells(rows, features, 8).min(128 << 20).saturating_mul(3));
     // The training rows once more, and those of a fold as they were and resampled.
@@ -90,6 +95,14 @@ fn resampling(rows: u64, features: u64) -> u64 {
     const FOUND: u64 = 160;
     const ORIGIN: u64 = 33;
     rows.saturating_mul(features.saturating_mul(4).saturating_add(PREPARED + FOUND + 2 * ORIGIN))
+}
+
+/// Values of a picture, where resampling compares pictures that a network reads as such.
+fn compared_pixels(config: &TrainConfig) -> u64 {
+    let bagged = config.bagging.iter().flat_map(|bagging| &bagging.resample);
+    let compares = config.resample.iter().chain(bagged).any(|step| step.method.reads_rows());
+    let read = config.preprocess.image.as_ref().filter(|image| compares && !image.flatten);
+    read.map_or(0, |image| image.spec().shape.values() as u64)
 }
 
 /// How many runs cross-validation makes, those of the learning curve together as much work as two of each fold, and how

@@ -93,6 +93,10 @@ impl Lesson<'_> {
     ) -> Result<Learnt, TrainError> {
         enter(observer, Phase::Preprocessing)?;
         let preprocessor = preprocess::fit(&train.features, &self.config.preprocess)?;
+        let flat = match self.config.augment.is_empty() {
+            true => None,
+            false => preprocessor.flat_pictures(&train.features)?,
+        };
         let train = train.into_train_set(&preprocessor)?;
         let validation = validation.into_eval_set(&preprocessor)?;
         let background = column_means(&train.features);
@@ -107,17 +111,20 @@ impl Lesson<'_> {
         };
         let prepared = self.prepare(train, &noise_columns, &mut log, observer)?;
         let provenance = match prepared.draws.as_slice() {
-            [only] => log.finish(&only.rows, &mut |_| observer.step(1.0)).map_err(TrainError::Stopped)?,
+            // Pictures have no features to compare.
+            [only] if only.rows.pictures.is_none() => {
+                log.finish(&only.rows, &mut |_| observer.step(1.0)).map_err(TrainError::Stopped)?
+            }
             _ => log.numbers(),
         };
 
         enter(observer, Phase::Training)?;
-        let search = Search { lesson: self, noise_columns: &noise_columns };
+        let search = Search { lesson: self, noise_columns: &noise_columns, flat: flat.as_ref() };
         let Searched { penalty, search: strength_search, mut rest } = search.run(searched, observer)?;
         let Prepared { draws, correction, noise_scale, minority_is_positive, resampled } = prepared;
         let Lesson { config, seed, .. } = self;
         let noise_scale = &noise_scale;
-        let learner = Learner { config, penalty, noise_scale, minority_is_positive, seed };
+        let learner = Learner { config, penalty, noise_scale, flat: flat.as_ref(), minority_is_positive, seed };
         let fitted = learner.fit(draws, &validation, &mut rest)?;
         Ok(Learnt {
             preprocessor,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::draws::{Draw, mean_correction};
 use super::error::TrainError;
-use crate::ml::augment;
+use crate::ml::augment::{self, Once};
 use crate::ml::calibrate::Correction;
 use crate::ml::config::{MlpConfig, ModelConfig, Regularization, TrainConfig};
 use crate::ml::logistic::{self, FittedLogistic, LogisticTask};
@@ -13,6 +13,7 @@ use crate::ml::model::Predictor;
 use crate::ml::nn::loss::mean_loss;
 use crate::ml::nn::{self, MlpTask};
 use crate::ml::observe::{EpochLog, StoppedBy, TrainObserver};
+use crate::ml::picture::FlatPictures;
 use crate::ml::seed::Seed;
 use crate::ml::sets::{EvalSet, TrainSet};
 
@@ -21,6 +22,8 @@ pub(super) struct Learner<'a> {
     pub(super) config: &'a TrainConfig,
     pub(super) penalty: Regularization,
     pub(super) noise_scale: &'a [f64],
+    /// The pictures that features were taken from.
+    pub(super) flat: Option<&'a FlatPictures>,
     pub(super) minority_is_positive: bool,
     pub(super) seed: Seed,
 }
@@ -104,8 +107,14 @@ impl Learner<'_> {
         let mut examples_seen = 0;
         for (member, Draw { rows, weights, .. }) in draws.into_iter().enumerate() {
             let seed = if member == 0 { self.seed } else { self.seed.derive(&format!("member {member}")) };
-            let (scale, seed) = (self.noise_scale, seed.derive("augment"));
-            let rows = augment::apply_once(rows, &self.config.augment, scale, self.minority_is_positive, seed);
+            let once = Once {
+                steps: &self.config.augment,
+                noise_scale: self.noise_scale,
+                flat: self.flat,
+                minority_is_positive: self.minority_is_positive,
+                seed: seed.derive("augment"),
+            };
+            let rows = augment::apply_once(rows, &once);
             let task = LogisticTask {
                 features: rows.features.view(),
                 labels: &rows.labels,

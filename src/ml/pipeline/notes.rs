@@ -16,6 +16,7 @@ use crate::ml::labels::{ClassCounts, ClassNames};
 use crate::ml::model::Predictor;
 use crate::ml::nn::{CheckpointError, NetworkError};
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
+use crate::ml::picture::{PictureSet, thumbnails};
 use crate::ml::preprocess::{self, FittedPreprocessor};
 use crate::ml::seed::Seed;
 use crate::ml::sets::{EvalSet, TrainSet};
@@ -41,6 +42,14 @@ pub(super) struct Notes {
     sample: Option<Part>,
     features: usize,
     scores: Option<[Scores; 3]>,
+}
+
+/// The side of the pictures that simple models go by.
+const THUMBNAIL_SIDE: usize = 8;
+
+/// Each picture as the numbers of its thumbnail.
+fn in_small(read: &PictureSet) -> ndarray::Array2<f64> {
+    thumbnails(&read.pictures, THUMBNAIL_SIDE)
 }
 
 /// What gives rows their probabilities.
@@ -101,20 +110,28 @@ impl Notes {
         }
         let seed = Seed(config.seed).derive("diagnosis");
         let [train, validation, test] = parts.map(|part| PartRows { features: &part.features, labels: &part.labels });
-        self.survey = Some(survey(&SurveyInput { train, validation, test, seed }));
+        self.survey = Some(survey(&SurveyInput { train, validation, test, augment: &config.augment, seed }));
         let sample = parts[0].sample(SAMPLE_ROWS, SAMPLE_CELLS);
         let Ok(preprocessor) = preprocess::fit(&sample.features, &config.preprocess) else { return Ok(()) };
-        if preprocessor.width() == 0 {
-            // There are no numbers to look at where a network reads pictures.
-            self.sample = Some(sample);
-            return Ok(());
-        }
-        let train = TrainSet::new(preprocessor.transform(&sample.features)?, sample.labels.clone());
-        let eval = |part: &Part| Ok::<_, TrainError>(part.scored_by(&preprocessor)?);
-        let (validation, test) = (eval(parts[1])?, eval(parts[2])?);
         let step = &mut |_: f64| observer.step(0.5);
-        let numeric = preprocessor.noise_columns();
-        self.matrix = Some(matrix_facts(&train, &test, &numeric, seed, step).map_err(TrainError::Stopped)?);
+        let (train, validation, test);
+        if let Some(read) = sample.read_pictures(&preprocessor)? {
+            // A network reads the pictures as such; simple models and neighbours go by small ones.
+            train = TrainSet::new(in_small(&read), sample.labels.clone());
+            let eval = |part: &Part| {
+                let read = part.read_pictures(&preprocessor)?;
+                Ok::<_, TrainError>(EvalSet::new(read.as_ref().map(in_small).unwrap_or_default(), part.labels.clone()))
+            };
+            (validation, test) = (eval(parts[1])?, eval(parts[2])?);
+            let facts = matrix_facts(&train, &test, &[], seed, step).map_err(TrainError::Stopped)?;
+            self.matrix = Some(facts);
+        } else {
+            train = TrainSet::new(preprocessor.transform(&sample.features)?, sample.labels.clone());
+            let eval = |part: &Part| Ok::<_, TrainError>(part.scored_by(&preprocessor)?);
+            (validation, test) = (eval(parts[1])?, eval(parts[2])?);
+            let numeric = preprocessor.noise_columns();
+            self.matrix = Some(matrix_facts(&train, &test, &numeric, seed, step).map_err(TrainError::Stopped)?);
+        }
         self.baselines = baselines(&train, &validation, &test, seed, step).map_err(TrainError::Stopped)?;
         self.features = train.features.ncols();
         self.sample = Some(sample);
@@ -133,7 +150,7 @@ impl Notes {
     pub(super) fn take_model(&mut self, tested: &Tested<'_>, others: [&EvalSet; 2]) -> Result<(), TrainError> {
         let Some(sample) = self.sample.take() else { return Ok(()) };
         let sample = sample.scored_by(tested.preprocessor)?;
-        self.features = sample.features().ncols();
+        self.features = sample.pictures().map_or(sample.features().ncols(), |read| read.shape().values());
         let [validation, test] = others;
         self.scores = Some([&sample, validation, test].map(|set| tested.scores(set)));
         Ok(())

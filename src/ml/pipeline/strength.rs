@@ -11,7 +11,7 @@ use ndarray::Axis;
 use super::draws::Draw;
 use super::fit::{Lesson, Prepared};
 use super::provenance::ResamplingLog;
-use crate::ml::augment;
+use crate::ml::augment::{self, Once};
 use crate::ml::config::{ModelConfig, Regularization, TrainConfig};
 use crate::ml::labels::{ClassCounts, ClassWeights};
 use crate::ml::logistic::{self, LogisticError, LogisticTask};
@@ -19,6 +19,7 @@ use crate::ml::metrics::StrengthSearch;
 use crate::ml::nn::CheckpointError;
 use crate::ml::nn::loss::mean_loss;
 use crate::ml::observe::{EpochLog, Phase, Stop, TrainObserver, WriteCheckpoint};
+use crate::ml::picture::FlatPictures;
 use crate::ml::pipeline::TrainError;
 use crate::ml::sets::TrainSet;
 use crate::ml::split::stratified_folds;
@@ -33,6 +34,8 @@ pub(super) struct Search<'a> {
     pub(super) lesson: Lesson<'a>,
     /// Which columns noise may touch.
     pub(super) noise_columns: &'a [bool],
+    /// The pictures that features were taken from.
+    pub(super) flat: Option<&'a FlatPictures>,
 }
 
 /// The penalty to train with.
@@ -115,14 +118,21 @@ impl Folds<'_> {
         strengths: &[f64],
         observer: &mut dyn TrainObserver,
     ) -> Result<Vec<f64>, TrainError> {
-        let Search { lesson, noise_columns } = *self.search;
+        let Search { lesson, noise_columns, flat } = *self.search;
         let lesson = Lesson { seed: lesson.seed.derive(&format!("strength fold {fold}")), ..lesson };
         let Prepared { mut draws, correction, noise_scale, minority_is_positive, .. } =
             lesson.prepare(self.rows(kept), noise_columns, &mut ResamplingLog::none(), observer)?;
         // An ensemble is not searched for a strength: there is one draw.
         let Draw { rows: set, weights, .. } = draws.swap_remove(0);
-        let noise_seed = lesson.seed.derive("augment");
-        let train = augment::apply_once(set, &lesson.config.augment, &noise_scale, minority_is_positive, noise_seed);
+        let flat = flat.map(|flat| flat.select(kept));
+        let once = Once {
+            steps: &lesson.config.augment,
+            noise_scale: &noise_scale,
+            flat: flat.as_ref(),
+            minority_is_positive,
+            seed: lesson.seed.derive("augment"),
+        };
+        let train = augment::apply_once(set, &once);
         let fits = logistic::fit_path(&self.task(&train, weights), strengths, &mut |fraction| observer.step(fraction))?;
         // The rows held out are scored at their own prevalence.
         let held_out = self.rows(held_out);

@@ -10,7 +10,7 @@ use super::numeric::NumericColumn;
 use super::picture::PictureColumn;
 use super::{FittedColumn, FittedPreprocessor, PreprocessError};
 use crate::ml::kernel::{Standards, standardize};
-use crate::ml::picture::{PictureSet, Pictures};
+use crate::ml::picture::{FlatPictures, PictureSet, Pictures};
 use crate::ml::table::{Column, ColumnRef, Numbers, Table};
 
 /// Rows whose features stay in the cache while their columns are written one after the other.
@@ -125,6 +125,24 @@ impl FittedPreprocessor {
     /// If a column is missing, has another type than in training, or pictures of another shape.
     pub fn pictures(&self, table: &Table) -> Result<Option<PictureSet>, PreprocessError> {
         Ok(self.prepare(&self.inputs_in(table)?)?.pictures())
+    }
+
+    /// The pictures of a table whose values are features, if there are any.
+    ///
+    /// # Errors
+    /// As [`FittedPreprocessor::pictures`].
+    pub fn flat_pictures(&self, table: &Table) -> Result<Option<FlatPictures>, PreprocessError> {
+        let prepared = self.prepare(&self.inputs_in(table)?)?;
+        let mut start = 0;
+        for (fitted, prepared) in self.columns.iter().zip(&prepared.columns) {
+            if let PreparedColumn::Image(PictureColumn { features: Some(places), scaling, .. }, pictures) = prepared {
+                let columns = (start..).zip(places.iter().copied()).collect();
+                let (pictures, scaling) = ((*pictures).clone(), scaling.clone());
+                return Ok(Some(FlatPictures { pictures, scaling, columns }));
+            }
+            start += fitted.width();
+        }
+        Ok(None)
     }
 
     /// The inputs of a table, in the order of [`FittedPreprocessor::inputs`].

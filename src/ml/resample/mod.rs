@@ -39,6 +39,7 @@ mod nearest_centre;
 mod neighbourhood_cleaning;
 mod numpy_rng;
 mod one_sided;
+mod pictures;
 mod plan;
 mod polynom_fit;
 mod prowsyn;
@@ -106,6 +107,9 @@ pub fn apply(
         most = most.max(share);
         progress(most)
     };
+    if let Some(pictures) = &set.pictures {
+        return pictures::apply_to_pictures(step_index, step, &set, pictures, seed, progress);
+    }
     report(progress, 0.0)?;
     let mut task = Task {
         step: u16::try_from(step_index).unwrap_or(u16::MAX),

@@ -4,6 +4,7 @@ mod catalogue;
 mod data;
 mod healthy;
 mod mended;
+mod pictures;
 mod runs;
 mod scenarios;
 mod settings;

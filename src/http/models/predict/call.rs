@@ -8,6 +8,7 @@ use super::score::Instead;
 use crate::http::datasets::parameters::delimiter;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Query, media_type};
+use crate::ml::picture::Views;
 
 /// What the query and the headers say.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +50,11 @@ impl Call {
             query.error("delimiter", "only CSV has it");
         }
         self.delimiter = delimiter.unwrap_or(',');
-        self.instead = Instead { threshold: threshold(&mut query), prevalence: prevalence(&mut query) };
+        self.instead =
+            Instead { threshold: threshold(&mut query), prevalence: prevalence(&mut query), views: views(&mut query) };
+        if self.explain && self.instead.views.is_some() {
+            query.error("tta", "explanations are those of pictures as they are; ask for one or the other");
+        }
         let given = [("threshold", self.instead.threshold), ("prevalence", self.instead.prevalence)];
         for (name, _) in given.into_iter().filter(|(_, given)| given.is_some() && self.rows == Media::Json) {
             query.error(name, "in JSON it is a member of the body");
@@ -83,6 +88,16 @@ fn prevalence(query: &mut Query) -> Option<f64> {
     Some(number)
 }
 
+fn views(query: &mut Query) -> Option<Views> {
+    let name = query.raw("tta")?;
+    let views = Views::named(&name);
+    if views.is_none() {
+        let names = Views::ALL.map(|(name, _)| name).join(", ");
+        query.error("tta", format!("expected one of {names}"));
+    }
+    views
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderValue, header};
@@ -97,7 +112,7 @@ mod tests {
     #[test]
     fn csv_takes_its_parameters_from_the_query() {
         let call = read("threshold=0.25&prevalence=0.01&delimiter=%3B", "text/csv; charset=utf-8").unwrap();
-        let instead = Instead { threshold: Some(0.25), prevalence: Some(0.01) };
+        let instead = Instead { threshold: Some(0.25), prevalence: Some(0.01), views: None };
         assert_eq!((call.rows, call.delimiter, call.instead), (Media::Csv, ';', instead));
         assert_eq!(read("", "text/csv").unwrap().delimiter, ',');
     }
@@ -129,6 +144,16 @@ mod tests {
     fn other_media_types_are_refused() {
         assert_eq!(read("", "application/xml").unwrap_err().code(), Code::UnsupportedMediaType);
         assert_eq!(Call::read("", &HeaderMap::new()).unwrap_err().code(), Code::UnsupportedMediaType);
+    }
+
+    #[test]
+    fn views_are_asked_for_by_name_whatever_the_rows_come_as() {
+        assert_eq!(read("tta=flips", "application/json").unwrap().instead.views, Some(Views::Flips));
+        assert_eq!(read("tta=turns", "text/csv").unwrap().instead.views, Some(Views::Turns));
+        for wrong in ["tta=", "tta=8", "tta=flips&explain=true"] {
+            let error = read(wrong, "application/json").unwrap_err();
+            assert_eq!(error.errors()[0].parameter.as_deref(), Some("tta"), "{wrong}");
+        }
     }
 
     #[test]

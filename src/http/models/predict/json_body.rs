@@ -49,6 +49,7 @@ pub(super) fn read_predict_body(mut body: Value) -> Result<PredictBody, Vec<Fiel
     let instead = Instead {
         threshold: reader.optional_number("threshold", THRESHOLD, &mut errors),
         prevalence: reader.optional_number("prevalence", PREVALENCE, &mut errors),
+        views: None,
     };
     let form = check_form(&mut reader, &mut errors);
     reader.finish(&mut errors);
@@ -146,7 +147,10 @@ mod tests {
     fn rows_come_as_objects() {
         let read = json!({"rows": [{"area": 1.5}, {"area": null}], "threshold": 0.2, "prevalence": 0.01});
         let read = read_predict_body(read).unwrap();
-        assert_eq!((read.rows.len(), read.instead), (2, Instead { threshold: Some(0.2), prevalence: Some(0.01) }));
+        assert_eq!(
+            (read.rows.len(), read.instead),
+            (2, Instead { threshold: Some(0.2), prevalence: Some(0.01), views: None })
+        );
         assert_eq!(read.rows, PredictRows::Objects(vec![json!({"area": 1.5}), json!({"area": null})]));
     }
 

@@ -89,7 +89,8 @@ pub(super) fn score_body(asked: &Asked, served: &Served) -> Result<Found, ApiErr
     match call.rows {
         Media::Json => {
             let (rows, instead) = read_json(bytes, served, limits)?;
-            of_rows(rows, served, instead)
+            // What the query says of pictures holds for JSON as well.
+            of_rows(rows, served, Instead { views: call.instead.views, ..instead })
         }
         Media::Parquet => {
             let said = parquet_row_count(bytes).unwrap_or(0);
@@ -201,7 +202,7 @@ fn json_rows(
         && threshold.is_none_or(|threshold| THRESHOLD.contains(threshold))
         && prevalence.is_none_or(|prevalence| PREVALENCE.contains(prevalence))
     {
-        return Ok((rows, Instead { threshold, prevalence }));
+        return Ok((rows, Instead { threshold, prevalence, views: None }));
     }
     if bytes.iter().filter(|byte| **byte == b',').count() > MAX_JSON_VALUES {
         let detail = format!("more than {MAX_JSON_VALUES} values, of which something is wrong or too much; send fewer");

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, Code};
 use crate::http::models::Served;
+use crate::http::problem::FieldProblem;
 use crate::ml::calibrate::Calibrator;
 use crate::ml::config::FieldError;
 use crate::ml::model::Model;
+use crate::ml::picture::Views;
 use crate::ml::table::{ColumnRef, InputRows, Table};
 
 /// What a request may replace of a model.
@@ -17,6 +19,8 @@ pub(in crate::http) struct Instead {
     pub(in crate::http) threshold: Option<f64>,
     /// The share of positives that the probabilities shall hold at, between 0 and 1.
     pub(in crate::http) prevalence: Option<f64>,
+    /// Each picture is looked at in these ways, not as it is alone.
+    pub(in crate::http) views: Option<Views>,
 }
 
 /// How a request is scored: the model's calibrator and threshold, or what the request has instead.
@@ -25,13 +29,14 @@ pub(in crate::http) struct Scale {
     pub(in crate::http) calibrator: Calibrator,
     /// A row is positive iff its probability is at least this.
     pub(in crate::http) threshold: f64,
+    views: Option<Views>,
     /// Where scored rows are counted.
     rows: Arc<AtomicU64>,
 }
 
 impl Scale {
     /// # Errors
-    /// 422 if a prevalence is given and the model does not know its own.
+    /// 422 if a prevalence is given and the model does not know its own, or views and it reads no pictures.
     pub(in crate::http) fn new(served: &Served, instead: Instead) -> Result<Self, ApiError> {
         let own = &served.model.calibrator;
         let calibrator = match instead.prevalence.or(served.prevalence) {
@@ -39,7 +44,10 @@ impl Scale {
             Some(prevalence) => own.at_prevalence(prevalence).ok_or_else(unknown_prevalence)?,
         };
         let threshold = instead.threshold.unwrap_or(served.record.threshold);
-        Ok(Self { calibrator, threshold, rows: served.rows.clone() })
+        if instead.views.is_some() && !served.model.has_views() {
+            return Err(no_views());
+        }
+        Ok(Self { calibrator, threshold, views: instead.views, rows: served.rows.clone() })
     }
 
     /// The share of positives that the probabilities hold at, if it is known.
@@ -57,13 +65,22 @@ impl Scale {
         inputs: &[ColumnRef<'_>],
         rows: usize,
     ) -> Result<Vec<f64>, ApiError> {
-        let probabilities = model.predict_inputs(inputs, rows, &self.calibrator).map_err(ApiError::internal)?;
+        let probabilities = match self.views {
+            Some(views) => model.predict_views(inputs, rows, &self.calibrator, views),
+            None => model.predict_inputs(inputs, rows, &self.calibrator),
+        };
+        let probabilities = probabilities.map_err(ApiError::internal)?;
         if probabilities.iter().any(|probability| !probability.is_finite()) {
             return Err(ApiError::internal("the model gave a probability that is not finite"));
         }
         self.rows.fetch_add(probabilities.len() as u64, Ordering::Relaxed);
         Ok(probabilities)
     }
+}
+
+fn no_views() -> ApiError {
+    let detail = "only networks that read pictures can be asked about several views of them";
+    ApiError::listing(Code::InvalidRequest, vec![FieldProblem::in_parameter("tta", detail)])
 }
 
 fn unknown_prevalence() -> ApiError {

@@ -25,11 +25,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::reader::{FieldError, ObjectReader, kind};
-use super::{AugmentStep, ConfigLimits, DecidedOn, Split, TrainConfig};
+use super::{ConfigLimits, DecidedOn, Split, TrainConfig};
 use crate::ml::labels::{ClassCounts, ClassNames};
 use crate::ml::picture::PictureShape;
 use crate::ml::table::ColumnType;
-use augmentation::check_augment;
+use augmentation::{Disturbed, check_augment};
 use bagging::{Beside, check_bagging};
 use evaluation::{Around, check_evaluation};
 use learning::{check_calibration, check_loss, check_model, check_regularization, check_threshold, is_logistic};
@@ -106,7 +106,17 @@ impl TrainConfig {
         let names = class_names(class_counts.as_ref(), &positive_label);
         let classes = KnownClasses { names: names.as_ref(), counts };
         let resample = check_resample(reader, limits, classes, errors);
-        let augment = check_augment(reader, limits, errors);
+        let roles = [split.column(), sample_weight.as_deref()];
+        let features = Features { facts, target: &target, exclude: &exclude, roles };
+        let disturbed = Disturbed {
+            numbers: features.any(|column| column.column_type == ColumnType::Numeric),
+            pictures: preprocess
+                .image
+                .as_ref()
+                .filter(|_| features.any(|column| column.column_type == ColumnType::Image))
+                .map(|image| image.spec().shape),
+        };
+        let augment = check_augment(reader, disturbed, limits, errors);
         let loss = check_loss(reader, class_counts.as_ref(), errors);
         let regularization = check_regularization(reader, counts, &resample, errors);
         let beside =
@@ -123,13 +133,19 @@ impl TrainConfig {
                 .map(|(pointer, on)| (pointer, on == DecidedOn::OutOfFold)),
         };
         let evaluation = check_evaluation(reader, &around, limits, errors);
-        let roles = [split.column(), sample_weight.as_deref()];
-        let features = Features { facts, target: &target, exclude: &exclude, roles };
-        check_features(&features, &augment, errors);
+        if !features.any(|_| true) {
+            let detail = "no column is left to learn from".to_owned();
+            errors.push(FieldError { pointer: "/exclude".to_owned(), detail });
+        }
+        // A network reads the pictures and nothing else; pixels are numbers.
+        let reads_pictures = disturbed.pictures.is_some() && model.reads_pictures();
+        let is_category = |column: &FeatureFacts| {
+            matches!(column.column_type, ColumnType::Categorical | ColumnType::Boolean)
+                || preprocess.numeric.missing_indicator && column.column_type == ColumnType::Numeric
+        };
         let types = FeatureTypes {
-            numbers: features.any(|column| column.column_type == ColumnType::Numeric),
-            categories: preprocess.numeric.missing_indicator
-                || features.any(|column| column.column_type != ColumnType::Numeric),
+            numbers: disturbed.numbers || disturbed.pictures.is_some(),
+            categories: !reads_pictures && features.any(is_category),
         };
         check_step_features("/resample", &resample, &types, errors);
         if let Some(bagging) = &bagging {
@@ -293,17 +309,6 @@ impl Features<'_> {
             let other = name == self.target || self.roles.contains(&Some(name));
             !other && !self.exclude.iter().any(|excluded| excluded == name) && holds(column)
         })
-    }
-}
-
-fn check_features(features: &Features<'_>, augment: &[AugmentStep], errors: &mut Vec<FieldError>) {
-    let mut error = |pointer: &str, detail: &str| {
-        errors.push(FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() });
-    };
-    if !features.any(|_| true) {
-        error("/exclude", "no column is left to learn from");
-    } else if !augment.is_empty() && !features.any(|column| column.column_type == ColumnType::Numeric) {
-        error("/augment", "gaussian_noise changes numeric columns, and no feature is numeric");
     }
 }
 

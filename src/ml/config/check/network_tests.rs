@@ -218,8 +218,12 @@ fn what_would_do_nothing_is_refused() {
             "/training/early_stopping/start_from_epoch",
             "from 1 to 5",
         ),
-        (json!({"exclude": ["a"], "augment": [{"method": "gaussian_noise"}]}), "/augment", "no feature is numeric"),
-        (json!({"sample_weight": "a", "augment": [{"method": "gaussian_noise"}]}), "/augment", "no feature is numeric"),
+        (json!({"exclude": ["a"], "augment": [{"method": "gaussian_noise"}]}), "/augment/0", "no feature is either"),
+        (
+            json!({"sample_weight": "a", "augment": [{"method": "gaussian_noise"}]}),
+            "/augment/0",
+            "no feature is either",
+        ),
         (json!({"loss": {"type": "ldam"}, "calibration": {"method": "prior"}}), "/calibration/method", "platt"),
         (json!({"loss": {"type": "asymmetric"}, "calibration": {"method": "prior"}}), "/calibration/method", "platt"),
     ] {

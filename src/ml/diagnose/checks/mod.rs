@@ -8,6 +8,7 @@ mod evaluation;
 mod fit;
 mod loss;
 mod parts;
+mod pictures;
 mod probabilities;
 mod rows;
 mod signal;
@@ -21,10 +22,16 @@ pub use blockers::Failure;
 
 /// What needs no data but the counts of the classes.
 pub fn check_config(setting: &Setting<'_>) -> Vec<Checked> {
-    [blockers::of_config(setting), loss::of_config(setting), batches::of_config(setting), stopping::of_config(setting)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        blockers::of_config(setting),
+        pictures::of_config(setting),
+        loss::of_config(setting),
+        batches::of_config(setting),
+        stopping::of_config(setting),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What the rows tell, before anything is learnt. `order` is that of the labels in the file.
@@ -34,6 +41,7 @@ pub fn check_data(setting: &Setting<'_>, survey: &Survey, matrix: &MatrixFacts, 
         columns::of_data(setting, survey, matrix),
         rows::of_data(setting, survey, matrix, order),
         parts::of_data(setting, survey),
+        pictures::of_data(setting, survey, matrix),
     ]
     .into_iter()
     .flatten()

@@ -6,11 +6,13 @@ mod encode;
 mod likeness;
 mod near;
 mod order;
+mod pictures;
 mod repeats;
 mod shift;
 
 use rayon::prelude::*;
 
+use crate::ml::config::AugmentStep;
 use crate::ml::labels::ClassCounts;
 use crate::ml::seed::Seed;
 use crate::ml::table::Table;
@@ -19,6 +21,7 @@ pub use column::{ColumnFacts, Grouping, NumericFacts, Sentinel};
 pub use likeness::{Alike, STRAIGHT, alike_columns};
 pub use near::{MatrixFacts, matrix_facts};
 pub use order::{Order, order_of};
+pub use pictures::{Clue, Meaning, NearTwins, PictureSurvey, survey_pictures};
 pub use repeats::{Conflicts, Repeats, Twins};
 pub use shift::{ColumnShift, column_shifts};
 
@@ -47,6 +50,8 @@ impl PartRows<'_> {
 /// The three parts of the rows, in the order of the file each.
 #[derive(Debug, Clone, Copy)]
 pub struct SurveyInput<'a> {
+    /// What training rows will be disturbed by.
+    pub augment: &'a [AugmentStep],
     pub train: PartRows<'a>,
     pub validation: PartRows<'a>,
     pub test: PartRows<'a>,
@@ -68,11 +73,13 @@ pub struct Survey {
     pub twins: Twins,
     /// How the columns differ between the training part and the other two.
     pub shifts: Vec<ColumnShift>,
+    /// Of a table with a column of pictures.
+    pub pictures: Option<PictureSurvey>,
 }
 
 /// Looks at the parts.
 pub fn survey(input: &SurveyInput<'_>) -> Survey {
-    let SurveyInput { train, validation, test, seed } = *input;
+    let SurveyInput { train, validation, test, seed, .. } = *input;
     let rows = sampled_rows(train.labels, train.features.columns().len(), seed);
     let labels: Vec<bool> = rows.iter().map(|&row| train.labels[row]).collect();
     let columns: Vec<ColumnFacts> = train
@@ -91,6 +98,7 @@ pub fn survey(input: &SurveyInput<'_>) -> Survey {
         repeats: train_rows.repeats(),
         twins: train_rows.twins(&others),
         shifts: column_shifts(train.features, &rows, [validation.features, test.features]),
+        pictures: survey_pictures(input),
         columns,
     }
 }
