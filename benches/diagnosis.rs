@@ -136,7 +136,8 @@ fn read(file: &str, target: &str) -> Result<Data, Failure> {
     let bytes = std::fs::read(file)?;
     let format = TableFormat::Csv { delimiter: ',', header: true };
     let markers: Vec<String> = DEFAULT_MISSING.iter().map(|&marker| marker.to_owned()).collect();
-    let options = ReadOptions { format: &format, missing_markers: &markers, limits: &TableLimits::STANDARD };
+    let options =
+        ReadOptions { format: &format, missing_markers: &markers, limits: &TableLimits::STANDARD, pictures: None };
     let on = &mut |_| ControlFlow::Continue(());
     let profiled = profile(MemorySource::new(bytes.clone()), &options, &BTreeMap::new(), on)?;
     let columns: Vec<(String, ColumnType)> =

@@ -2,7 +2,7 @@
 """What each remedy is worth on pictures: the tables of docs/images.md.
 
     cargo build --release
-    picture_remedies.py target/release/evenkeel digits DIR          archives of `peers/pictures_torch.py split`, one a seed
+    picture_remedies.py target/release/evenkeel digits DIR          archives of `peers/digits_torch.py split`, one a seed
     picture_remedies.py target/release/evenkeel clutter FILE SEEDS  an archive of the example `cluttered_pictures`
 
 Trains the `small` network through the command line, with and without class weights, over-sampling and augmentation, and prints

@@ -20,7 +20,7 @@ use evenkeel::ml::config::{
     Activation, BatchKind, Initializer, Loss, MlpConfig, Normalization, Optimizer, Regularization, Schedule, Training,
 };
 use evenkeel::ml::labels::ClassWeights;
-use evenkeel::ml::nn::{MlpTask, NetworkError, train};
+use evenkeel::ml::nn::{Design, NetworkError, NetworkTask, train};
 use evenkeel::ml::observe::{EpochLog, Phase, Stop, TrainObserver, Unobserved};
 use evenkeel::ml::seed::Seed;
 use evenkeel::ml::sets::{EvalSet, TrainSet};
@@ -107,10 +107,11 @@ impl Bench {
             weight_averaging: None,
             early_stopping: None,
         };
-        let task = MlpTask {
+        let design = Design::of_mlp(&model, self.train_set.features.ncols());
+        let task = NetworkTask {
             train: &self.train_set,
             validation: &self.validation,
-            model: &model,
+            design: &design,
             loss: &Loss::Bce { class_weight: None, label_smoothing: 0.0 },
             class_weights: ClassWeights::EQUAL,
             regularization: &Regularization { l1: 0.0, l2: 0.01 },

@@ -40,7 +40,8 @@ pub(super) fn run(
 /// The columns of the dataset that are asked for; of pictures their paths, and these at any rate.
 fn chosen(table: &Table, names: &[String]) -> Vec<Column> {
     let paths = table.column(PATH_COLUMN);
-    let mut chosen: Vec<Column> = paths.into_iter().filter(|_| !names.iter().any(|name| name == PATH_COLUMN)).cloned().collect();
+    let mut chosen: Vec<Column> =
+        paths.into_iter().filter(|_| !names.iter().any(|name| name == PATH_COLUMN)).cloned().collect();
     for column in names.iter().filter_map(|name| table.column(name)) {
         let values = match (&column.values, paths) {
             (Values::Pictures(_), Some(paths)) => paths.values.clone(),

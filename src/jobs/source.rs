@@ -59,7 +59,8 @@ impl EngineLimits {
         enter(observer, Phase::Loading)?;
         let DatasetRecord { format, missing_markers, columns, rows, .. } = dataset;
         let options = ReadOptions { format, missing_markers, limits: &self.tables, pictures };
-        let paths = matches!(format, TableFormat::Zip { .. }).then(|| (PATH_COLUMN.to_owned(), ColumnType::Categorical));
+        let paths =
+            matches!(format, TableFormat::Zip { .. }).then(|| (PATH_COLUMN.to_owned(), ColumnType::Categorical));
         let listed = columns.iter().map(|column| (column.name.clone(), read_as(column)));
         let columns: Vec<(String, ColumnType)> = listed.chain(paths.filter(|_| with_paths)).collect();
         let total = (*rows).max(1) as f64;

@@ -151,6 +151,13 @@ pub struct Examples<'a> {
     pub pictures: Option<&'a PictureSet>,
 }
 
+impl Examples<'_> {
+    /// Values that a model reads of a row.
+    pub fn width(&self) -> usize {
+        self.pictures.map_or(self.features.ncols(), |pictures| pictures.shape().values())
+    }
+}
+
 impl<'a> From<&'a Array2<f64>> for Examples<'a> {
     fn from(features: &'a Array2<f64>) -> Self {
         Self { features, pictures: None }

@@ -25,7 +25,8 @@ async fn a_preview_is_there_before_while_and_after_the_job_runs() {
     let app = App::with(Engine::Sqlite, &["--workers", "0"]).await;
     let client = app.client();
     let dataset = upload(&client).await;
-    let steps = json!([{"method": "rotation", "degrees": 30, "classes": "all"}, {"method": "cutout", "probability": 0.5}]);
+    let steps =
+        json!([{"method": "rotation", "degrees": 30, "classes": "all"}, {"method": "cutout", "probability": 0.5}]);
     let queued = client.queue(&job(&dataset, &steps)).await;
     let path = format!("/v1/jobs/{}/augmentation-preview", queued["id"].as_str().unwrap());
     let reply = client.get(&format!("{path}?pictures=4&draws=3")).send().await;
@@ -44,7 +45,9 @@ async fn a_preview_is_there_before_while_and_after_the_job_runs() {
     client.post(&format!("/v1/jobs/{}/cancel", queued["id"].as_str().unwrap())).send().await;
     let again = client.get(&format!("{path}?pictures=4&draws=3")).send().await;
     assert_eq!((again.status, again.bytes), (200, sheet));
-    for (query, parameter) in [("?pictures=0", "pictures"), ("?pictures=33", "pictures"), ("?draws=17", "draws"), ("?x=1", "x")] {
+    for (query, parameter) in
+        [("?pictures=0", "pictures"), ("?pictures=33", "pictures"), ("?draws=17", "draws"), ("?x=1", "x")]
+    {
         let problem = client.get(&format!("{path}{query}")).send().await.expect_problem(422, "invalid-request");
         assert_eq!(places(&problem), [format!("?{parameter}")]);
     }
@@ -90,6 +93,11 @@ async fn a_network_is_asked_about_several_views_of_a_picture() {
     let table = client.upload("", data::csv(200)).await;
     let other = client.train(&table, data::quick()).await;
     let path = format!("/v1/models/{}/predict?tta=flips", other["id"].as_str().unwrap());
-    let problem = client.post(&path).json(&json!({"rows": [{}]})).send().await.expect_problem(422, "invalid-request");
+    let problem = client
+        .post(&path)
+        .json(&json!({"rows": [data::row(2.9, -0.7)]}))
+        .send()
+        .await
+        .expect_problem(422, "invalid-request");
     assert_eq!(places(&problem), ["?tta"]);
 }

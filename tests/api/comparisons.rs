@@ -117,7 +117,7 @@ async fn a_comparison_survives_the_death_of_its_worker(engine: Engine) {
     let mut app = App::with(engine, &["--lease-seconds", "2"]).await;
     let client = app.client();
     let dataset = client.upload("", data::csv(1_000)).await;
-    let request = lengthy(&dataset);
+    let request = lengthy(&dataset, 150);
     let job = client.queue(&request).await;
     wait_for_parts(&client, "finished", 1.0).await;
     app.kill_and_restart();
@@ -129,12 +129,12 @@ async fn a_comparison_survives_the_death_of_its_worker(engine: Engine) {
     assert_same(&client, &resumed, &other).await;
 }
 
-/// A comparison that takes seconds.
-fn lengthy(dataset: &Value) -> Value {
+/// A comparison that takes a second or more for each hundred epochs.
+fn lengthy(dataset: &Value, epochs: u64) -> Value {
     let mut request = request(dataset);
     request["base"] = json!({
         "model": {"hidden_layers": [32, 32]}, "evaluation": {"bootstrap": 0},
-        "training": {"epochs": 150, "batch_size": 16, "early_stopping": null},
+        "training": {"epochs": epochs, "batch_size": 16, "early_stopping": null},
     });
     request
 }
@@ -170,7 +170,8 @@ async fn servers_compare_side_by_side_and_one_may_die(engine: Engine) {
     let app = App::with(engine, &["--lease-seconds", "2", "--threads", "1"]).await;
     let client = app.client();
     let dataset = client.upload("", data::csv(1_000)).await;
-    let request = lengthy(&dataset);
+    // Long enough for another server to start and look at the queue.
+    let request = lengthy(&dataset, 400);
     let job = client.queue(&request).await;
     // One thread of its own server, and one of another.
     wait_for_parts(&client, "running", 1.0).await;

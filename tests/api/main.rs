@@ -7,6 +7,7 @@ mod archives;
 mod support;
 
 mod aliases;
+mod augmentation;
 mod auth;
 mod codes;
 mod comparisons;

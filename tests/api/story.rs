@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::archives::pictures::{crosses, grey, png};
 use crate::support::app::{App, Engine, postgres_url};
 use crate::support::client::Client;
 use crate::support::contract::{CONTRACT, operations_that_succeeded};
@@ -32,6 +33,7 @@ async fn the_whole_job(engine: Engine) {
     predict_all_rows(&client, &dataset, &model).await;
     try_again(&client, &job).await;
     compare_remedies(&client, &dataset).await;
+    learn_from_pictures(&client).await;
     understand_another(&client, &dataset).await;
     name_it(&client, &model).await;
     bring_it_back(&client, &model).await;
@@ -209,6 +211,27 @@ async fn compare_remedies(client: &Client, dataset: &Value) {
     let picture = client.get(&format!("/v1/jobs/{}/plots/comparison.svg", job["id"].as_str().unwrap())).send().await;
     assert!(picture.text().contains("weighted"));
     client.delete(&format!("/v1/models/{}", job["model_id"].as_str().unwrap())).send().await.expect_status(204);
+}
+
+async fn learn_from_pictures(client: &Client) {
+    let call = client.post("/v1/datasets?name=crosses").header("content-type", "application/zip");
+    let dataset = call.body(crosses(120, 6)).send().await.expect_status(201);
+    let job = client
+        .queue(&json!({
+            "dataset_id": dataset["id"], "model": {"type": "cnn"}, "resample": [{"method": "random_over_sampler"}],
+            "augment": [{"method": "rotation", "degrees": 20}], "training": {"epochs": 3}, "evaluation": {"bootstrap": 0},
+        }))
+        .await;
+    let preview = format!("/v1/jobs/{}/augmentation-preview", job["id"].as_str().unwrap());
+    assert_eq!(client.get(&preview).send().await.header("content-type"), "image/png");
+    let job = client.finish(&job).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    let path = format!("/v1/models/{}", job["model_id"].as_str().unwrap());
+    let picture = png(&grey(8, 8, |y, x| (y * 8 + x) as u8));
+    let call = client.post(&format!("{path}/predict")).header("content-type", "image/png").body(picture);
+    let predicted = call.send().await.expect_status(200);
+    assert!((0.0..=1.0).contains(&predicted["predictions"][0]["probability"].as_f64().unwrap()));
+    client.delete(&path).send().await.expect_status(204);
 }
 
 /// Gives the model a name, asks by it, and looks at what there is to see of it.

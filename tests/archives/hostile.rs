@@ -40,9 +40,8 @@ fn named(name: &str) -> Vec<u8> {
 pub fn archives() -> Vec<Hostile> {
     let plain = Member::deflated("cat/9.png", &picture(9));
     let hostile = |name, bytes, reason| Hostile { name, bytes, reason };
-    let changed = |at: usize, value: &'static [u8]| {
-        right().ended(|end| end[at..at + value.len()].copy_from_slice(value))
-    };
+    let changed =
+        |at: usize, value: &'static [u8]| right().ended(|end| end[at..at + value.len()].copy_from_slice(value));
     let whole = right().finish();
     let mut torn = whole.clone();
     let directory = torn.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
@@ -83,8 +82,16 @@ pub fn archives() -> Vec<Hostile> {
         hostile("another compression", with(&Member { method: 12, ..plain.clone() }), "bzip2"),
         hostile("an unknown compression", with(&Member { method: 77, ..plain.clone() }), "method 77"),
         hostile("files that share their bytes", overlapping(), "run into those of another"),
-        hostile("a file within the directory", with(&Member { compressed: 1 << 20, ..plain.clone() }), "run into those"),
-        hostile("a file beyond the end", with(&Member { start: Some(u32::MAX - 1), ..plain.clone() }), "run into those"),
+        hostile(
+            "a file within the directory",
+            with(&Member { compressed: 1 << 20, ..plain.clone() }),
+            "run into those",
+        ),
+        hostile(
+            "a file beyond the end",
+            with(&Member { start: Some(u32::MAX - 1), ..plain.clone() }),
+            "run into those",
+        ),
         hostile("a bomb", bomb(), "more than 200 times"),
         hostile("sizes beyond the limit", huge(), "at most"),
     ]
@@ -148,12 +155,14 @@ pub fn datasets() -> Vec<Hostile> {
         hostile("a row without a path", csv("path,label\na/1.png,0\n,1\n"), "names no picture"),
         hostile("a manifest without paths", csv("file,label\na/1.png,0\na/2.png,1\n"), "needs this column"),
         hostile("a manifest with pictures", csv("path,image,label\na/1.png,x,0\na/2.png,y,1\n"), "must not have"),
-        hostile("a manifest alone", csv("path\na/1.png\na/2.png\n"), "pictures"),
         hostile("a manifest that is cut off", csv("path,label\na/1.png,\"0\n"), "never closed"),
         hostile("a manifest without rows", csv("path,label\n"), "no rows"),
         hostile("a label that is missing", csv("path,label\na/1.png,0\na/2.png,1\na/3.png,\n"), "no value in 1 rows"),
-        hostile("two manifests", Zip::of([("manifest.csv", b"path\n".to_vec()), ("manifest.ndjson", b"{}".to_vec())]),
-            "several manifests"),
+        hostile(
+            "two manifests",
+            Zip::of([("manifest.csv", b"path\n".to_vec()), ("manifest.ndjson", b"{}".to_vec())]),
+            "several manifests",
+        ),
         hostile("a manifest that is no table", csv("\u{0}\u{1}\u{2}"), "NUL"),
     ]
 }
@@ -212,7 +221,7 @@ pub fn files() -> Vec<Hostile> {
         all("a PNG with a wrong checksum", patched(&png, 29, &[1, 2, 3, 4]), "damaged"),
         all("a PNG of other compressed bytes", patched(&png, 45, &twice[..8]), "damaged"),
         all("a PNG that says that it is immense", sides(100_000, 100_000), "more than are allowed"),
-        all("a PNG that says that it is of the largest number", sides(0x7fff_ffff, 0x7fff_ffff), "pixels"),
+        all("a PNG that says that it is of the largest number", sides(0x7fff_ffff, 0x7fff_ffff), "allowed"),
         all("a PNG without width", sides(0, 16), "damaged"),
         all("a PNG that is wider than its pixels", sides(17, 16), "damaged"),
         all("a PNG that is one long line", sides(20_000, 1), "a side"),
@@ -226,8 +235,22 @@ pub fn files() -> Vec<Hostile> {
         lying("another name in the own header", &|m| m.local_name = Some(b"dog/2.png".to_vec()), "another name"),
         lying("another compression in the own header", &|member| member.local_method = Some(0), "packed otherwise"),
         lying("another size in the own header", &|member| member.local_size = Some(7), "another size"),
-        lying("compressed bytes cut off", &|m| { m.data.truncate(20); m.compressed = 20 }, "cut off"),
+        lying(
+            "compressed bytes cut off",
+            &|m| {
+                m.data.truncate(20);
+                m.compressed = 20
+            },
+            "cut off",
+        ),
         lying("compressed bytes damaged", &|m| m.data[..4].copy_from_slice(&[0xff; 4]), "damaged"),
-        lying("bytes behind the compressed ones", &|m| { m.data.extend([0; 3]); m.compressed += 3 }, "behind"),
+        lying(
+            "bytes behind the compressed ones",
+            &|m| {
+                m.data.extend([0; 3]);
+                m.compressed += 3
+            },
+            "behind",
+        ),
     ]
 }

@@ -30,7 +30,9 @@ pub fn crosses(count: u32, every: u32) -> Vec<u8> {
         .map(|index| {
             let is_cross = index % every == 0;
             let (line, column) = (1 + index / 7 % 6, 1 + index % 6);
-            let noise = move |y: u32, x: u32| (index.wrapping_add(1).wrapping_mul(2_654_435_761) >> ((y * 3 + x) % 25)) as u8 % 23;
+            let noise = move |y: u32, x: u32| {
+                (index.wrapping_add(1).wrapping_mul(2_654_435_761) >> ((y * 3 + x) % 25)) as u8 % 23
+            };
             let picture = grey(8, 8, |y, x| match y == line || (is_cross && x == column) {
                 true => 200 + noise(y, x),
                 false => noise(y, x),

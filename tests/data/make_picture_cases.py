@@ -108,7 +108,7 @@ def files():
         saved("webp animated", color, format="WEBP", lossless=True, save_all=True, append_images=[color.rotate(180)]),
         saved("png animated", color, format="PNG", save_all=True, append_images=[color.rotate(180)]),
         saved("jpeg rgb", smooth, 3, format="JPEG", quality=95, subsampling=0),
-        saved("jpeg subsampled", smooth, 6, format="JPEG", quality=90, subsampling=2),
+        saved("jpeg subsampled", smooth, 10, format="JPEG", quality=90, subsampling=2),
         saved("jpeg progressive", smooth, 3, format="JPEG", quality=95, subsampling=0, progressive=True),
         saved("jpeg grey", smooth.convert("L"), 2, format="JPEG", quality=95),
         saved("jpeg cmyk", smooth.convert("CMYK"), 6, format="JPEG", quality=95),

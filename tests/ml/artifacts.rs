@@ -120,8 +120,8 @@ fn forged_claims_are_refused_by_name_and_cost_nothing() {
     for (pointer, value, expected) in [
         ("/format_version", json!(3), "version 3"),
         ("/format_version", json!(u64::MAX), "manifest cannot be read"),
-        ("/predictor", json!("logistic"), "belong to an mlp"),
-        ("/members", json!(0), "belong to an mlp"),
+        ("/predictor", json!("logistic"), "belong to a network of that kind"),
+        ("/members", json!(0), "belong to a network of that kind"),
         ("/members", json!(3), "network 2"),
         ("/members", json!(1_000_000_000), "1000000000 members"),
         ("/members", json!(4_000), "network 2"),
@@ -301,4 +301,48 @@ fn memory_peak() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kibibytes = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
     kibibytes.unwrap_or(0) << 10
+}
+
+#[test]
+fn forged_convolutional_networks_are_refused() {
+    let data = crate::images::crosses(160);
+    let request = json!({
+        "model": {"type": "cnn", "layers": [{"type": "conv", "filters": 3}, {"type": "batch_norm"}]},
+        "training": {"epochs": 1}, "evaluation": {"bootstrap": 0},
+    });
+    let parts = Parts::of(&data.train(&request).unwrap().model.to_bytes().unwrap());
+    let layer = |part: &str| format!("/picture_network/layers/0/{part}");
+    let impossible = [
+        (layer("filters"), json!(0), "without units"),
+        (layer("filters"), json!(1_000_000_000), "at most"),
+        (layer("kernel"), json!(0), "a window of 0 pixels"),
+        (layer("kernel"), json!(60), "larger than"),
+        (layer("stride"), json!(0), "moved by 0"),
+        (layer("padding"), json!(u64::MAX), "with a padding"),
+        (layer("filters"), json!(4), "has shape"),
+        ("/picture_network/input/height".to_owned(), json!(0), "impossible shape"),
+        ("/picture_network/input/height".to_owned(), json!(7), "other pictures"),
+        ("/picture_network/layers".to_owned(), json!(vec![json!({"type": "batch_norm"}); 300]), "300 layers"),
+        (
+            "/picture_network/layers/1".to_owned(),
+            json!({"type": "residual", "layers": [], "projection": true}),
+            "needs layers",
+        ),
+        ("/picture_network/layers/1".to_owned(), json!({"type": "batch_norm", "x": 1}), "cannot be read"),
+        ("/picture_network/layers/1".to_owned(), json!({"type": "dropout", "probability": 2.0}), "a chance of 2"),
+        ("/predictor".to_owned(), json!("mlp"), "of that kind"),
+        ("/members".to_owned(), json!(2), "missing"),
+    ];
+    for (pointer, value, expected) in impossible {
+        let told = parts.forged(&pointer, value.clone());
+        assert!(told.contains(expected), "{pointer} {value}: {told}");
+    }
+    let variance = "member.0.layers.1.running_variance";
+    let told = parts.with_tensor(variance, |(.., bytes)| {
+        bytes[..4].copy_from_slice(&(-1.0_f32).to_le_bytes());
+        true
+    });
+    assert!(told.contains("negative"), "{told}");
+    let told = parts.with_tensor("member.0.layers.0.weight", |_| false);
+    assert!(told.contains("is missing"), "{told}");
 }

@@ -89,7 +89,7 @@ fn an_ensemble_of_linear_models_is_the_mean_of_their_logits() {
     let data = read_csv(HABERMAN);
     let of = |trained: &Trained| match &trained.model.predictor {
         Predictor::Logistic(fitted) => (fitted.weights.clone(), fitted.intercept),
-        Predictor::Mlp(_) => panic!("a linear model"),
+        Predictor::Mlp(_) | Predictor::Cnn(_) => panic!("a linear model"),
     };
     let ensemble = of(&data.train(&logistic(json!({"bagging": {"members": 40}}))).unwrap());
     let balanced = data.train(&logistic(json!({"bagging": null, "loss": {"class_weight": "balanced"}}))).unwrap();

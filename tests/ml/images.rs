@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use evenkeel::ml::config::{DatasetFacts, FeatureFacts, PictureFacts};
+use evenkeel::ml::model::Predictor;
 use evenkeel::ml::picture::{PictureShape, Pictures};
 use evenkeel::ml::table::{Column, ColumnType, Table, Values};
 use serde_json::json;
 
-use evenkeel::ml::pipeline::{PreviewSize, preview};
+use evenkeel::ml::pipeline::{PreviewSize, Trained, preview};
 
 use crate::support::{Data, metric};
 
@@ -81,8 +82,9 @@ fn a_linear_model_learns_from_each_copy_as_it_was_disturbed() {
     let plain = data.train(&request(json!([]))).unwrap();
     let turned = data.train(&request(json!([{"method": "vertical_flip", "probability": 0.5}]))).unwrap();
     let again = data.train(&request(json!([{"method": "vertical_flip", "probability": 0.5}]))).unwrap();
-    assert_eq!(turned.model, again.model);
-    assert_ne!(turned.model.predictor, plain.model.predictor);
+    let bytes = |trained: &Trained| trained.model.to_bytes().unwrap();
+    assert_eq!(bytes(&turned), bytes(&again));
+    assert_ne!(bytes(&turned), bytes(&plain));
     // What is read of a picture, and how, is learnt from pictures as they are.
     assert_eq!(turned.model.preprocessor, plain.model.preprocessor);
 }
@@ -103,4 +105,73 @@ fn the_preview_of_a_configuration_is_always_the_same_and_shows_training_pictures
     assert_eq!((0..6).map(frame).filter(|color| *color == [0xd5, 0x5e, 0x00]).count(), 3);
     let table = crate::support::read_csv(b"a,y\n1,0\n2,0\n3,0\n4,0\n5,1\n6,1\n7,1\n8,1\n9,0\n10,0\n");
     assert_eq!(preview(&table.table, &table.config(&json!({})), size).unwrap(), None);
+}
+
+/// Networks on the pictures of [`crosses`].
+fn networks() -> [serde_json::Value; 3] {
+    let layers = json!([
+        {"type": "conv", "filters": 8}, {"type": "batch_norm"}, {"type": "activation"},
+        {"type": "residual", "layers": [{"type": "depthwise_conv"}, {"type": "conv", "filters": 12, "kernel": 1}]},
+        {"type": "activation", "function": "silu"}, {"type": "global_max_pool"}, {"type": "dropout", "probability": 0.1},
+    ]);
+    [
+        json!({"type": "mlp", "hidden_layers": [32]}),
+        json!({"type": "cnn"}),
+        json!({"type": "cnn", "layers": layers, "members": 2}),
+    ]
+}
+
+#[test]
+fn networks_read_pictures_and_nothing_else_and_come_back_from_their_bytes() {
+    let data = crosses(800);
+    for model in networks() {
+        let request = json!({
+            "model": model, "training": {"epochs": 25}, "loss": {"type": "bce", "class_weight": "balanced"},
+            "resample": [{"method": "random_over_sampler", "sampling_strategy": 0.5}],
+            "evaluation": {"bootstrap": 0},
+        });
+        let trained = data.train(&request).unwrap();
+        assert_eq!(trained.model.preprocessor.width(), 0);
+        assert_eq!(trained.model.preprocessor.picture_shape(), Some(SHAPE));
+        assert!(metric(&trained, "average_precision") > 0.9, "{model}: {:?}", trained.report.metrics);
+        let bytes = trained.model.to_bytes().unwrap();
+        let again = evenkeel::ml::model::Model::from_bytes(&bytes).unwrap();
+        assert_eq!(again.to_bytes().unwrap(), bytes);
+        let expected = trained.model.predict(&data.table).unwrap();
+        assert_eq!(again.predict(&data.table).unwrap(), expected);
+        // A picture has the same probability alone.
+        let alone = data.table.select(&[17]);
+        assert_eq!(again.predict(&alone).unwrap(), [expected[17]]);
+    }
+}
+
+#[test]
+fn a_cross_is_where_the_logit_comes_from() {
+    let data = crosses(800);
+    let request = json!({
+        "model": {"type": "cnn", "layers": [
+            {"type": "conv", "filters": 16}, {"type": "batch_norm"}, {"type": "activation"},
+            {"type": "conv", "filters": 16}, {"type": "activation"}, {"type": "global_max_pool"}]},
+        "training": {"epochs": 30}, "evaluation": {"bootstrap": 0},
+    });
+    let trained = data.train(&request).unwrap();
+    let Predictor::Cnn(ensemble) = &trained.model.predictor else { panic!("a cnn was asked for") };
+    let pictures = trained.model.preprocessor.pictures(&data.table).unwrap().unwrap();
+    let embeddings = ensemble.embeddings(&pictures).unwrap();
+    assert_eq!(embeddings.dim(), (800, 16));
+    let mut hits = 0;
+    for row in (0..800).step_by(8).take(40) {
+        let heat = ensemble.heat_map(&pictures, row).unwrap();
+        assert_eq!(heat.sides, [SHAPE.height, SHAPE.width]);
+        let hottest = (0..heat.values.len()).max_by(|&a, &b| heat.values[a].total_cmp(&heat.values[b])).unwrap();
+        // The middle of a cross and its arms are the brightest pixels there are.
+        let near = |place: usize| {
+            let [y, x] = [place / SHAPE.width, place % SHAPE.width];
+            let beside = |a: usize, b: usize| a.abs_diff(b) <= 1;
+            let bright = pictures.pictures.get(row).iter().enumerate().filter(|(_, value)| **value == 230);
+            bright.into_iter().any(|(at, _)| beside(at / SHAPE.width, y) && beside(at % SHAPE.width, x))
+        };
+        hits += usize::from(near(hottest));
+    }
+    assert!(hits >= 32, "{hits} of 40");
 }

@@ -20,6 +20,8 @@ mod metrics;
 mod network_reference;
 mod onnx;
 mod picture_archives;
+mod picture_network_reference;
+mod picture_networks;
 mod picture_reference;
 mod pictures;
 mod preprocess;

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use evenkeel::ml::observe::Stop;
 use evenkeel::ml::picture::{PictureShape, PictureSpec, Resize};
 use evenkeel::ml::table::{
-    ColumnType, MemorySource, Profile, ReadError, ReadOptions, Table, TableFormat, TableLimits, Values, head, load, profile,
-    target_classes,
+    ColumnType, MemorySource, Profile, ReadError, ReadOptions, Table, TableFormat, TableLimits, Values, head, load,
+    profile, target_classes,
 };
 
 use crate::archives::pictures::{color, crosses, grey, png};
@@ -53,9 +53,11 @@ fn texts(table: &Table, column: &str) -> Vec<String> {
 /// Everything that an error says.
 fn told(error: &ReadError) -> String {
     match error {
-        ReadError::Malformed { problems, .. } => {
-            problems.iter().map(|problem| format!("{:?}: {}", problem.column, problem.detail)).collect::<Vec<_>>().join("\n")
-        }
+        ReadError::Malformed { problems, .. } => problems
+            .iter()
+            .map(|problem| format!("{:?}: {}", problem.column, problem.detail))
+            .collect::<Vec<_>>()
+            .join("\n"),
         other => other.to_string(),
     }
 }
@@ -213,9 +215,16 @@ fn the_first_rows_need_no_more_than_their_pictures() {
     }
     let format = TableFormat::Zip { manifest: None };
     let columns = [("image".to_owned(), ColumnType::Image), ("label".to_owned(), ColumnType::Categorical)];
-    let some = head(MemorySource::new(good.finish()), &options(&format, &TableLimits::STANDARD, None), &columns, 3).unwrap();
-    assert_eq!((texts(&some, "image"), texts(&some, "label").concat()), (["a/0.png", "b/1.png", "b/2.png"].map(str::to_owned).to_vec(), "abb".to_owned()));
+    let some =
+        head(MemorySource::new(good.finish()), &options(&format, &TableLimits::STANDARD, None), &columns, 3).unwrap();
+    assert_eq!(
+        (texts(&some, "image"), texts(&some, "label").concat()),
+        (["a/0.png", "b/1.png", "b/2.png"].map(str::to_owned).to_vec(), "abb".to_owned())
+    );
 }
+
+/// What makes the limits narrower, and what is said then.
+type Case<'a> = (&'a dyn Fn(&mut TableLimits), &'a str);
 
 #[test]
 fn each_limit_is_reached() {
@@ -227,7 +236,7 @@ fn each_limit_is_reached() {
     };
     assert_eq!(small(&|_| ()), Ok(3));
     let bytes = picture(1).len() as u64;
-    let cases: [(&dyn Fn(&mut TableLimits), &str); 6] = [
+    let cases: [Case; 6] = [
         (&|limits| limits.pictures.max_files = 2, "3 entries; at most 2"),
         (&|limits| limits.max_decompressed_bytes = 100, "at most 100 are allowed"),
         (&|limits| limits.pictures.max_file_bytes = 20, "at most 20 are read"),

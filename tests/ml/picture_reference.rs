@@ -36,10 +36,17 @@ fn resized_pictures_are_pillows_to_the_last_bit() {
     let mut grey = 0;
     for case in cases()["resized"].as_array().unwrap() {
         let (height, width, channels) = (side(case, "height"), side(case, "width"), side(case, "channels"));
-        let decoded =
-            Decoded { height, width, channels, pixels: pixels(height, width, channels), format: "png", transparent: false };
+        let decoded = Decoded {
+            height,
+            width,
+            channels,
+            pixels: pixels(height, width, channels),
+            format: "png",
+            transparent: false,
+        };
         let resize: Resize = serde_json::from_value(case["resize"].clone()).unwrap();
-        let shape = |channels| PictureShape { height: side(case, "to_height"), width: side(case, "to_width"), channels };
+        let shape =
+            |channels| PictureShape { height: side(case, "to_height"), width: side(case, "to_width"), channels };
         let what = format!("{height}x{width}x{channels} {resize:?} {:?}", shape(channels));
         assert_eq!(decoded.placed(&PictureSpec { shape: shape(channels), resize }), bytes(&case["expected"]), "{what}");
         if case["grey"].is_string() {
@@ -73,7 +80,11 @@ fn files_of_every_format_are_read_as_pillow_reads_them() {
         assert_eq!(found.len(), expected.len(), "{name}");
         let worst = found.iter().zip(&expected).map(|(found, expected)| found.abs_diff(*expected)).max();
         assert!(worst <= Some(tolerance), "{name}: {worst:?}");
-        assert_eq!(decoded.transparent, name.contains("clear") || name.contains("rgba") || name.contains("alpha"), "{name}");
+        assert_eq!(
+            decoded.transparent,
+            name.contains("clear") || name.contains("rgba") || name.contains("alpha"),
+            "{name}"
+        );
         assert_eq!(decoded.format, name.split(' ').next().unwrap());
         formats.insert(decoded.format);
     }

@@ -111,7 +111,7 @@ fn the_path_is_a_cross_validation_and_the_best_of_it_is_trained_with() {
         let alone = data.train(&self::request(json!({ "regularization": fixed }))).unwrap();
         let weights = |trained: &Trained| match &trained.model.predictor {
             Predictor::Logistic(fitted) => fitted.weights.clone(),
-            Predictor::Mlp(_) => panic!("a logistic job trains a logistic model"),
+            Predictor::Mlp(_) | Predictor::Cnn(_) => panic!("a logistic job trains a logistic model"),
         };
         assert_eq!(weights(&alone), weights(&trained));
         assert_eq!(alone.report.strength_search, None);

@@ -27,7 +27,8 @@ pub(crate) fn missing_markers() -> Vec<String> {
 pub(crate) fn read_csv(bytes: &'static [u8]) -> Data {
     let format = TableFormat::Csv { delimiter: ',', header: true };
     let markers = missing_markers();
-    let options = ReadOptions { format: &format, missing_markers: &markers, limits: &TableLimits::STANDARD, pictures: None };
+    let options =
+        ReadOptions { format: &format, missing_markers: &markers, limits: &TableLimits::STANDARD, pictures: None };
     let on = &mut |_| ControlFlow::Continue(());
     let profiled = profile(MemorySource::new(bytes), &options, &BTreeMap::new(), on).unwrap();
     let columns: Vec<(String, ColumnType)> =

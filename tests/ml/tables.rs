@@ -42,7 +42,8 @@ fn profile_csv(text: impl Into<Vec<u8>>) -> Result<Profile, ReadError> {
 
 fn load_all<R: TableSource>(input: R, format: &TableFormat, profile: &Profile) -> Table {
     let missing_markers = markers();
-    let options = ReadOptions { format, missing_markers: &missing_markers, limits: &TableLimits::STANDARD, pictures: None };
+    let options =
+        ReadOptions { format, missing_markers: &missing_markers, limits: &TableLimits::STANDARD, pictures: None };
     let columns: Vec<_> = profile.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
     load(input, &options, &columns, &mut |_| ControlFlow::Continue(())).unwrap()
 }
@@ -112,7 +113,12 @@ fn missing_markers_are_exact_and_can_be_chosen() {
     let quadrants = |marker: &str| {
         let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/datasets/breast-cancer.csv"));
         let missing_markers = [marker.to_owned()];
-        let options = ReadOptions { format: &CSV, missing_markers: &missing_markers, limits: &TableLimits::STANDARD, pictures: None };
+        let options = ReadOptions {
+            format: &CSV,
+            missing_markers: &missing_markers,
+            limits: &TableLimits::STANDARD,
+            pictures: None,
+        };
         let go_on = &mut |_| ControlFlow::Continue(());
         let found = profile(file.unwrap(), &options, &BTreeMap::new(), go_on).unwrap();
         let top = column(&found, "breast_quad").top.iter().map(|top| (top.value.clone(), top.count));
@@ -294,7 +300,8 @@ fn targets_need_exactly_two_classes_and_no_gaps() {
 fn the_caller_can_stop_a_read() {
     let text = format!("a\n{}", "1\n".repeat(100_000));
     let missing_markers = markers();
-    let options = ReadOptions { format: &CSV, missing_markers: &missing_markers, limits: &TableLimits::STANDARD, pictures: None };
+    let options =
+        ReadOptions { format: &CSV, missing_markers: &missing_markers, limits: &TableLimits::STANDARD, pictures: None };
     let mut seen = 0;
     let result = profile(MemorySource::new(text), &options, &BTreeMap::new(), &mut |rows| {
         seen = rows;

@@ -114,7 +114,12 @@ fn dataset(scratch: &Scratch, now: Timestamp) -> (DatasetRecord, File) {
     write(&table(), WriteFormat::Parquet, &mut file, &mut |_| ControlFlow::Continue(())).unwrap();
     file.flush().unwrap();
     let size_bytes = file.metadata().unwrap().len();
-    let options = ReadOptions { format: &TableFormat::Parquet, missing_markers: &[], limits: &TableLimits::STANDARD };
+    let options = ReadOptions {
+        format: &TableFormat::Parquet,
+        missing_markers: &[],
+        limits: &TableLimits::STANDARD,
+        pictures: None,
+    };
     let mut input = file.try_clone().unwrap();
     input.rewind().unwrap();
     let profile = profile(input, &options, &BTreeMap::new(), &mut |_| ControlFlow::Continue(())).unwrap();

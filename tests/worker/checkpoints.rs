@@ -43,7 +43,12 @@ const MIDDLE: usize = 10;
 async fn dataset(test: &TestStore) -> DatasetRecord {
     let format = TableFormat::Csv { delimiter: ',', header: true };
     let missing_markers: Vec<String> = DEFAULT_MISSING.iter().map(|&marker| marker.to_owned()).collect();
-    let options = ReadOptions { format: &format, missing_markers: &missing_markers, limits: &TableLimits::STANDARD, pictures: None };
+    let options = ReadOptions {
+        format: &format,
+        missing_markers: &missing_markers,
+        limits: &TableLimits::STANDARD,
+        pictures: None,
+    };
     let on = &mut |_| ControlFlow::Continue(());
     let profile = profile(MemorySource::new(HABERMAN), &options, &BTreeMap::new(), on).unwrap();
     let target = profile.columns.last().unwrap().name.clone();

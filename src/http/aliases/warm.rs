@@ -7,9 +7,7 @@ use crate::http::error::ApiError;
 use crate::http::models::predict::{Instead, Size, at_turn, score};
 use crate::http::models::{Served, find_served};
 use crate::ml::picture::{PictureSpec, Pictures};
-use crate::ml::table::{
-    ColumnType, ExpectedColumn, IMAGE_COLUMN, Parsed, Table, TableLimits, Values, from_json_rows,
-};
+use crate::ml::table::{ColumnType, ExpectedColumn, IMAGE_COLUMN, Parsed, Table, TableLimits, Values, from_json_rows};
 use crate::records::{AliasRecord, ModelId};
 
 /// Loads every model of an alias and asks each about one row.

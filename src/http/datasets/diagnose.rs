@@ -161,7 +161,7 @@ fn work(
 pub(in crate::http) fn read_whole(
     input: File,
     dataset: &DatasetRecord,
-    _config: &TrainConfig,
+    config: &TrainConfig,
     limits: &TableLimits,
     watcher: &mut Watcher,
 ) -> Result<Table, ApiError> {

@@ -68,10 +68,9 @@ impl UploadParameters {
         }
         refused.finish()?;
         Ok(match kind {
-            FormatKind::Csv => TableFormat::Csv {
-                delimiter: self.delimiter.unwrap_or(','),
-                header: self.header.unwrap_or(true),
-            },
+            FormatKind::Csv => {
+                TableFormat::Csv { delimiter: self.delimiter.unwrap_or(','), header: self.header.unwrap_or(true) }
+            }
             FormatKind::Ndjson => TableFormat::Ndjson,
             FormatKind::Parquet => TableFormat::Parquet,
             FormatKind::ArrowStream => TableFormat::ArrowStream,

@@ -39,8 +39,12 @@ pub(super) async fn handle(
     let read = move || {
         let columns: Vec<(String, ColumnType)> =
             dataset.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
-        let options =
-            ReadOptions { format: &dataset.format, missing_markers: &dataset.missing_markers, limits: &limits, pictures: None };
+        let options = ReadOptions {
+            format: &dataset.format,
+            missing_markers: &dataset.missing_markers,
+            limits: &limits,
+            pictures: None,
+        };
         head(source, &options, &columns, limit).map(|table| show(&table, &dataset))
     };
     let read: Result<Rows, ReadError> = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)?;

@@ -27,7 +27,11 @@ pub(super) fn pixel_column(
     mistakes: &Mistakes,
 ) -> Option<Column> {
     let Elements::Numbers(numbers) = &tensor.elements else {
-        mistakes.in_member(place, "datatype", "expected pixels as numbers, or files of pictures as BYTES of one dimension");
+        mistakes.in_member(
+            place,
+            "datatype",
+            "expected pixels as numbers, or files of pictures as BYTES of one dimension",
+        );
         return None;
     };
     let (rows, height, width, channels) = match tensor.shape[..] {
@@ -45,7 +49,11 @@ pub(super) fn pixel_column(
     }
     if rows.saturating_mul(spec.shape.values()) > MAX_PIXEL_BYTES {
         let most = MAX_PIXEL_BYTES / spec.shape.values().max(1);
-        mistakes.in_member(place, "shape", format!("{rows} pictures; at most {most} of this size are predicted at once"));
+        mistakes.in_member(
+            place,
+            "shape",
+            format!("{rows} pictures; at most {most} of this size are predicted at once"),
+        );
         return None;
     }
     let mut pixels = Vec::with_capacity(rows * spec.shape.values());
@@ -87,7 +95,8 @@ pub(super) fn read_files(table: Table, inputs: &Inputs, reading: &Reading, mista
     let limits = TableLimits { pictures: reading.limits, ..TableLimits::STANDARD };
     let read = rows.with_pictures(inputs, &reading.spec, &limits);
     let table = read.and_then(|rows| {
-        let whole = |error: crate::ml::table::TableError| CellError { row: None, column: None, detail: error.to_string() };
+        let whole =
+            |error: crate::ml::table::TableError| CellError { row: None, column: None, detail: error.to_string() };
         rows.to_table(inputs).map_err(|error| vec![whole(error)])
     });
     table.unwrap_or_else(|errors| {
@@ -110,7 +119,9 @@ mod tests {
         let mistakes = Mistakes::default();
         let tensor = Tensor { shape: shape.to_vec(), elements: Elements::Numbers(numbers) };
         match pixel_column(&tensor, &SPEC, Place::Root, &mistakes).map(|column| column.values) {
-            Some(Values::Pictures(pictures)) => Ok((0..pictures.len()).flat_map(|row| pictures.get(row).to_vec()).collect()),
+            Some(Values::Pictures(pictures)) => {
+                Ok((0..pictures.len()).flat_map(|row| pictures.get(row).to_vec()).collect())
+            }
             _ => Err(mistakes.details()),
         }
     }

@@ -43,7 +43,9 @@ pub(super) fn find<R: RandomAccess>(source: &R, limits: &ArchiveLimits) -> Resul
         return Err(broken("it is one of several volumes, which are not read"));
     }
     if place.start.checked_add(place.bytes) != Some(directory_end) {
-        return Err(broken("its directory does not end where the end of the archive begins, as if something was put before or between"));
+        return Err(broken(
+            "its directory does not end where the end of the archive begins, as if something was put before or between",
+        ));
     }
     check(place, limits)?;
     Ok(place)

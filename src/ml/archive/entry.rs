@@ -90,7 +90,8 @@ impl Header {
         if self.method != method || self.flags & ENCRYPTED != 0 {
             return Err(EntryFault::damaged("it is packed otherwise by its own header than by the directory"));
         }
-        if !behind && !(sizes && self.crc32 == entry.crc32) {
+        let is_consistent = behind || (sizes && self.crc32 == entry.crc32);
+        if !is_consistent {
             return Err(EntryFault::damaged("it has another size or checksum in its own header than in the directory"));
         }
         Ok(())
@@ -137,7 +138,7 @@ fn inflated(length: usize, raw: &[u8]) -> Result<Vec<u8>, EntryFault> {
         Err(_) => return Err(EntryFault::damaged("its compressed bytes are damaged")),
     };
     if !finished {
-        let detail = match inflate.total_in() < raw.len() as u64 {
+        let detail = match contents.len() == length {
             true => format!("it has more than the {length} bytes that the directory says"),
             false => "its compressed bytes are cut off".to_owned(),
         };

@@ -12,7 +12,7 @@ pub(super) fn disturb(set: &mut TrainSet, flat: &FlatPictures, once: &Once<'_>) 
         .iter()
         .enumerate()
         .filter_map(|(row, origin)| match *origin {
-            Origin::Row(picture) => Some((row, picture)),
+            Origin::Row(picture) => Some((row, picture as usize)),
             Origin::Synthetic { .. } => None,
         })
         .collect();

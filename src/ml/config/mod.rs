@@ -11,6 +11,7 @@ mod deciding;
 mod learning;
 mod limits;
 mod penalty;
+mod picture_network;
 mod reader;
 mod resample_table;
 mod resampling;
@@ -23,6 +24,7 @@ pub use deciding::*;
 pub use learning::*;
 pub use limits::ConfigLimits;
 pub use penalty::{Penalty, Regularization, Strength};
+pub use picture_network::{CnnConfig, CnnLayer, CnnSize, LayerError, MapShape, check_layers};
 pub use reader::{FieldError, ObjectReader, Range};
 pub use resample_table::{ResampleConfig, ResampleNumeric, ResamplePreprocess};
 pub use resampling::*;
@@ -55,9 +57,9 @@ pub struct TrainConfig {
     pub model: ModelConfig,
     pub loss: Loss,
     pub regularization: Penalty,
-    /// Of `mlp`; `null` for `logistic`, which has a convex solver of its own.
+    /// Of networks; `null` for `logistic`, which has a convex solver of its own.
     pub optimizer: Option<Optimizer>,
-    /// Of `mlp`; `null` for `logistic`, which has no epochs.
+    /// Of networks; `null` for `logistic`, which has no epochs.
     pub training: Option<Training>,
     pub calibration: Calibration,
     pub threshold: Threshold,
@@ -269,6 +271,8 @@ pub enum ModelConfig {
         max_iterations: usize,
     },
     Mlp(MlpConfig),
+    /// Of datasets of pictures.
+    Cnn(CnnConfig),
 }
 
 impl ModelConfig {
@@ -276,6 +280,7 @@ impl ModelConfig {
         match self {
             ModelConfig::Logistic { .. } => "logistic",
             ModelConfig::Mlp(_) => "mlp",
+            ModelConfig::Cnn(_) => "cnn",
         }
     }
 
@@ -283,7 +288,7 @@ impl ModelConfig {
     pub fn reads_pictures(&self) -> bool {
         match self {
             ModelConfig::Logistic { .. } => false,
-            ModelConfig::Mlp(_) => true,
+            ModelConfig::Mlp(_) | ModelConfig::Cnn(_) => true,
         }
     }
 }

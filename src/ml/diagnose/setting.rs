@@ -20,7 +20,7 @@ impl Setting<'_> {
     pub(super) fn mlp(&self) -> Option<&MlpConfig> {
         match &self.config.model {
             ModelConfig::Mlp(mlp) => Some(mlp),
-            ModelConfig::Logistic { .. } => None,
+            ModelConfig::Logistic { .. } | ModelConfig::Cnn(_) => None,
         }
     }
 

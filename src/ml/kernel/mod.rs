@@ -16,7 +16,9 @@
 
 mod activation;
 mod buffer;
+mod channels;
 pub mod coefficients;
+mod convolve;
 mod distance;
 mod math;
 mod matmul;
@@ -32,6 +34,11 @@ pub use activation::{
     relu_with_dropout_backward,
 };
 pub use buffer::Buffer;
+pub use channels::{
+    Lines, Then, add_pixel_products, add_weighted_pixels, channel_moments, channel_sums, finish_channels, keep_active,
+    largest_pixels, normalized_slopes, pass_lines, pass_to_largest, slope_moments,
+};
+pub use convolve::{Area, Run, convolve, convolve_gradient};
 pub use distance::{
     AXES, Extent, Extents, largest_in_lanes, place, project, recentre, rows_that_pass, scores_that_pass,
 };

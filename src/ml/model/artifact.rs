@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::checks::{check_count, check_shape, inconsistencies};
+use super::checks::{check_count, check_picture_shape, check_shape, inconsistencies};
 use super::tensors::{CARD, RawTensor, read_f32, read_f64};
 use super::{Model, Predictor, PredictorKind};
 use crate::ml::calibrate::{CalibrationMap, Calibrator, Correction, Knots, LossInverse};
 use crate::ml::config::ThresholdRule;
 use crate::ml::labels::ClassNames;
 use crate::ml::logistic::FittedLogistic;
-use crate::ml::nn::{Ensemble, Network, NetworkShape, TensorError};
+use crate::ml::nn::{Architecture, Ensemble, Network, NetworkShape, PictureNetworkShape, TensorError};
 use crate::ml::preprocess::{FittedPreprocessor, PreprocessError};
 
 /// Larger artifacts are refused before they are read.
@@ -77,6 +77,9 @@ struct Manifest {
     missing_markers: Vec<String>,
     predictor: PredictorKind,
     network: Option<NetworkShape>,
+    /// Of a convolutional network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture_network: Option<PictureNetworkShape>,
     /// Networks of that shape.
     members: Option<usize>,
     calibrator: StoredCalibrator,
@@ -151,24 +154,26 @@ impl Model {
     }
 
     fn write(&self, card: Option<&[u8]>) -> Result<Vec<u8>, ArtifactError> {
+        let (ensemble, kind) = match &self.predictor {
+            Predictor::Logistic(_) => (None, PredictorKind::Logistic),
+            Predictor::Mlp(ensemble) => (Some(ensemble), PredictorKind::Mlp),
+            Predictor::Cnn(ensemble) => (Some(ensemble), PredictorKind::Cnn),
+        };
+        let (network, picture_network) = match ensemble.map(|ensemble| ensemble.first().architecture().clone()) {
+            Some(Architecture::Mlp(shape)) => (Some(shape), None),
+            Some(Architecture::Cnn(shape)) => (None, Some(shape)),
+            None => (None, None),
+        };
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             classes: self.classes.clone(),
             threshold_rule: self.threshold_rule.clone(),
             threshold: self.threshold,
             missing_markers: self.missing_markers.clone(),
-            predictor: match self.predictor {
-                Predictor::Logistic(_) => PredictorKind::Logistic,
-                Predictor::Mlp(_) => PredictorKind::Mlp,
-            },
-            network: match &self.predictor {
-                Predictor::Logistic(_) => None,
-                Predictor::Mlp(ensemble) => Some(ensemble.first().shape().clone()),
-            },
-            members: match &self.predictor {
-                Predictor::Logistic(_) => None,
-                Predictor::Mlp(ensemble) => Some(ensemble.len()),
-            },
+            predictor: kind,
+            network,
+            picture_network,
+            members: ensemble.map(Ensemble::len),
             calibrator: StoredCalibrator::Present(self.calibrator.clone()),
             preprocessor: self.preprocessor.clone(),
         };
@@ -199,6 +204,9 @@ impl Model {
         let manifest = read_manifest(bytes)?;
         if let Some(shape) = &manifest.network {
             check_shape(shape, manifest.members.unwrap_or(1), bytes.len())?;
+        }
+        if let Some(shape) = &manifest.picture_network {
+            check_picture_shape(shape, manifest.members.unwrap_or(1), bytes.len())?;
         }
         let predictor = read_predictor(&manifest, &tensors)?;
         manifest.preprocessor.validate().map_err(ArtifactError::Preprocessor)?;
@@ -236,7 +244,7 @@ impl Model {
                 RawTensor::f64(LOGISTIC_WEIGHT, vec![logistic.weights.len()], &logistic.weights),
                 RawTensor::f64(LOGISTIC_INTERCEPT, vec![1], &[logistic.intercept]),
             ],
-            Predictor::Mlp(ensemble) => ensemble
+            Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble) => ensemble
                 .members()
                 .enumerate()
                 .flat_map(|(member, network)| network.tensors().into_iter().map(move |tensor| (member, tensor)))
@@ -282,8 +290,9 @@ fn read_manifest(bytes: &[u8]) -> Result<Manifest, ArtifactError> {
 }
 
 fn read_predictor(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Predictor, ArtifactError> {
-    match (manifest.predictor, &manifest.network, manifest.members) {
-        (PredictorKind::Logistic, None, None) => {
+    let networks = (&manifest.network, &manifest.picture_network);
+    match (manifest.predictor, networks, manifest.members) {
+        (PredictorKind::Logistic, (None, None), None) => {
             let weights = read_f64(tensors, LOGISTIC_WEIGHT)?;
             let intercept = read_f64(tensors, LOGISTIC_INTERCEPT)?;
             let [intercept] = intercept.as_slice() else {
@@ -291,17 +300,33 @@ fn read_predictor(manifest: &Manifest, tensors: &SafeTensors<'_>) -> Result<Pred
             };
             Ok(Predictor::Logistic(FittedLogistic::from_parameters(weights, *intercept)))
         }
-        (PredictorKind::Mlp, Some(shape), Some(members @ 1..)) => {
-            let member = |index: usize| {
-                let lookup = |name: &str| read_f32(tensors, &format!("member.{index}.{name}"));
-                Network::from_tensors(shape, &lookup).map_err(|source| ArtifactError::Network { member: index, source })
-            };
-            // A claimed number of members costs nothing: the first that is missing ends the reading.
-            let others = (1..members).map(member).collect::<Result<Vec<_>, _>>()?;
-            Ok(Predictor::Mlp(Ensemble::new(member(0)?, others)))
+        (PredictorKind::Mlp, (Some(shape), None), Some(members @ 1..)) => {
+            let read = |lookup: &Lookup<'_>| Network::from_tensors(shape, lookup);
+            read_ensemble(tensors, members, read).map(Predictor::Mlp)
+        }
+        (PredictorKind::Cnn, (None, Some(shape)), Some(members @ 1..)) => {
+            let read = |lookup: &Lookup<'_>| Network::from_picture_tensors(shape, lookup);
+            read_ensemble(tensors, members, read).map(Predictor::Cnn)
         }
         _ => Err(ArtifactError::Inconsistent {
-            detail: "a network's shape and members belong to an mlp and to nothing else".to_owned(),
+            detail: "a network's shape and members belong to a network of that kind and to nothing else".to_owned(),
         }),
     }
+}
+
+/// Finds a tensor of a network by its name.
+type Lookup<'a> = dyn Fn(&str) -> Option<(Vec<usize>, Vec<f32>)> + 'a;
+
+fn read_ensemble(
+    tensors: &SafeTensors<'_>,
+    members: usize,
+    read: impl Fn(&Lookup<'_>) -> Result<Network, TensorError>,
+) -> Result<Ensemble, ArtifactError> {
+    let member = |index: usize| {
+        let lookup = |name: &str| read_f32(tensors, &format!("member.{index}.{name}"));
+        read(&lookup).map_err(|source| ArtifactError::Network { member: index, source })
+    };
+    // A claimed number of members costs nothing: the first that is missing ends the reading.
+    let others = (1..members).map(member).collect::<Result<Vec<_>, _>>()?;
+    Ok(Ensemble::new(member(0)?, others))
 }

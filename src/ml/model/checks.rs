@@ -3,9 +3,10 @@
 
 use super::artifact::ArtifactError;
 use super::{Model, Predictor};
-use crate::ml::config::check_threshold_rule;
-use crate::ml::nn::NetworkShape;
-use crate::ml::nn::layout::Layout;
+use crate::ml::config::{CnnLayer, check_threshold_rule};
+use crate::ml::nn::layout::{Architecture, Layout};
+use crate::ml::nn::{NetworkShape, PictureNetworkShape};
+use crate::ml::picture::PictureShape;
 use crate::ml::preprocess::MAX_FEATURES;
 
 /// No configuration asks for more, whatever its operator allows.
@@ -34,6 +35,39 @@ pub(super) fn check_shape(shape: &NetworkShape, members: usize, file_bytes: usiz
     limited("bytes of weights in memory", loaded, file_bytes.saturating_mul(MAX_GROWTH).saturating_add(SMALL_BYTES))
 }
 
+/// As [`check_shape`], of a convolutional network.
+pub(super) fn check_picture_shape(
+    shape: &PictureNetworkShape,
+    members: usize,
+    file_bytes: usize,
+) -> Result<(), ArtifactError> {
+    let wrong = |detail: String| Err(ArtifactError::Inconsistent { detail });
+    if !shape.input.is_possible() {
+        return wrong("the network reads pictures of an impossible shape".to_owned());
+    }
+    let layers = shape.layers.iter().map(CnnLayer::count).fold(0, usize::saturating_add);
+    if layers > MAX_LAYERS {
+        return wrong(format!("{layers} layers; at most {MAX_LAYERS} are allowed"));
+    }
+    if let Some(found) = shape.layers.iter().find_map(CnnLayer::impossible) {
+        return wrong(found);
+    }
+    if members > MAX_MEMBERS {
+        return wrong(format!("{members} members; at most {MAX_MEMBERS} are allowed"));
+    }
+    let layout = Layout::of_any(&Architecture::Cnn(shape.clone())).map_err(|errors| {
+        let details: Vec<String> = errors.into_iter().map(|error| error.detail).collect();
+        ArtifactError::Inconsistent { detail: details.join("; ") }
+    })?;
+    let loaded = (layout.parameters.saturating_add(layout.statistics)).saturating_mul(4).saturating_mul(members);
+    let most = file_bytes.saturating_mul(MAX_GROWTH).saturating_add(SMALL_BYTES);
+    if loaded > most {
+        wrong(format!("{loaded} bytes of weights in memory; at most {most} are allowed"))
+    } else {
+        Ok(())
+    }
+}
+
 /// Whether a file has the tensors of its model and no others.
 pub(super) fn check_count(own: usize, found: usize) -> Result<(), ArtifactError> {
     let detail = || format!("{found} tensors in the file where the model has {own}");
@@ -49,10 +83,22 @@ pub(super) fn inconsistencies(model: &Model) -> Vec<String> {
         }
     };
     let features = model.preprocessor.width();
-    let inputs = match &model.predictor {
-        Predictor::Logistic(logistic) => logistic.weights.len(),
-        Predictor::Mlp(ensemble) => ensemble.first().inputs(),
+    let pictures = model.preprocessor.picture_shape();
+    let (inputs, shape) = match &model.predictor {
+        Predictor::Logistic(logistic) => (logistic.weights.len(), None),
+        Predictor::Mlp(ensemble) => (ensemble.first().inputs(), None),
+        Predictor::Cnn(ensemble) => (
+            ensemble.first().inputs(),
+            match ensemble.first().architecture() {
+                Architecture::Cnn(shape) => Some(shape.input),
+                Architecture::Mlp(_) => None,
+            },
+        ),
     };
+    let features = pictures.map_or(features, PictureShape::values);
+    check(shape.is_none() || shape == pictures, &|| "the network reads other pictures than there are".to_owned());
+    let is_linear = matches!(model.predictor, Predictor::Logistic(_));
+    check(!is_linear || pictures.is_none(), &|| "a linear model cannot read pictures as such".to_owned());
     check(inputs == features, &|| format!("{features} features for a predictor of {inputs} inputs"));
     check(model.threshold.is_finite(), &|| "the threshold is not finite".to_owned());
     let rule = serde_json::to_value(&model.threshold_rule).unwrap_or_default();

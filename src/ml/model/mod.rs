@@ -42,6 +42,8 @@ pub struct Model {
 pub enum Predictor {
     Logistic(FittedLogistic),
     Mlp(Ensemble),
+    /// Reads pictures.
+    Cnn(Ensemble),
 }
 
 /// The kind of a predictor, as the manifest names it.
@@ -50,6 +52,7 @@ pub enum Predictor {
 pub enum PredictorKind {
     Logistic,
     Mlp,
+    Cnn,
 }
 
 impl Predictor {
@@ -58,8 +61,8 @@ impl Predictor {
         let Examples { features, pictures } = examples.into();
         match (self, pictures) {
             (Predictor::Logistic(logistic), _) => logistic.logits(features),
-            (Predictor::Mlp(ensemble), None) => ensemble.logits(features),
-            (Predictor::Mlp(ensemble), Some(pictures)) => ensemble.picture_logits(pictures),
+            (Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble), None) => ensemble.logits(features),
+            (Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble), Some(pictures)) => ensemble.picture_logits(pictures),
         }
     }
 
@@ -72,7 +75,9 @@ impl Predictor {
     pub fn multiply_adds(&self) -> u64 {
         match self {
             Predictor::Logistic(logistic) => logistic.weights.len() as u64,
-            Predictor::Mlp(ensemble) => ensemble.members().map(|network| network.parameters().len() as u64).sum(),
+            Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble) => {
+                ensemble.members().map(|network| network.multiply_adds()).sum()
+            }
         }
     }
 
@@ -84,7 +89,7 @@ impl Predictor {
                 let square: f64 = logistic.weights.iter().map(|weight| weight * weight).sum();
                 l1 * absolute + l2 * square
             }
-            Predictor::Mlp(ensemble) => ensemble.penalty(&Regularization { l1, l2 }),
+            Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble) => ensemble.penalty(&Regularization { l1, l2 }),
         };
         penalty.is_finite().then_some(penalty)
     }
@@ -131,8 +136,8 @@ impl Model {
         let prepared = self.preprocessor.prepare(inputs)?;
         let pictures = prepared.pictures();
         let mut logits = match (&self.predictor, &pictures) {
-            (Predictor::Mlp(ensemble), Some(pictures)) => ensemble.picture_logits(pictures),
-            (Predictor::Mlp(ensemble), None) => {
+            (Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble), Some(pictures)) => ensemble.picture_logits(pictures),
+            (Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble), None) => {
                 ensemble.logits_by(rows, |some, out, stride| prepared.write(some, out, stride))
             }
             (Predictor::Logistic(logistic), _) => {
@@ -167,7 +172,9 @@ impl Model {
     pub fn size_bytes(&self) -> usize {
         let weights = match &self.predictor {
             Predictor::Logistic(logistic) => logistic.weights.len() * 8,
-            Predictor::Mlp(ensemble) => ensemble.members().map(|network| network.parameters().len() * 4).sum(),
+            Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble) => {
+                ensemble.members().map(|network| network.parameters().len() * 4).sum()
+            }
         };
         let columns = self.preprocessor.feature_names().iter().map(|name| name.len() + 64).sum::<usize>();
         weights + columns + 4096

@@ -7,7 +7,7 @@ use crate::ml::calibrate::Calibrator;
 use crate::ml::picture::{PictureSet, Views};
 use crate::ml::preprocess::PreprocessError;
 use crate::ml::sets::Examples;
-use crate::ml::table::Values;
+use crate::ml::table::ColumnRef;
 
 impl Predictor {
     /// For each row the mean of the logits of its views.
@@ -38,7 +38,7 @@ impl Model {
     /// If a column is missing or has another type.
     pub fn predict_views(
         &self,
-        inputs: &[&Values],
+        inputs: &[ColumnRef<'_>],
         rows: usize,
         calibrator: &Calibrator,
         views: Views,

@@ -13,9 +13,9 @@ use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::fingerprint;
-use super::layout::{NetworkShape, TensorPlace};
+use super::layout::TensorPlace;
 use super::network::Network;
-use super::trainer::{MlpTask, TrainedNetwork, batches};
+use super::trainer::{NetworkTask, TrainedNetwork, batches};
 use crate::ml::kernel::{Buffer, stride};
 use crate::ml::observe::StoppedBy;
 
@@ -147,14 +147,14 @@ struct Finished {
 
 /// Writes and reads the checkpoints of an ensemble.
 pub(super) struct Keeper<'a> {
-    tasks: &'a [MlpTask<'a>],
+    tasks: &'a [NetworkTask<'a>],
     /// Reads all rows: only made when it is needed.
     fingerprint: OnceCell<String>,
 }
 
 impl<'a> Keeper<'a> {
     /// One task for each member, at least one.
-    pub(super) fn new(tasks: &'a [MlpTask<'a>]) -> Self {
+    pub(super) fn new(tasks: &'a [NetworkTask<'a>]) -> Self {
         Self { tasks, fingerprint: OnceCell::new() }
     }
 
@@ -246,10 +246,10 @@ fn open(
     tensors: &SafeTensors<'_>,
     index: usize,
     member: Member,
-    task: &MlpTask<'_>,
+    task: &NetworkTask<'_>,
 ) -> Result<Opened, CheckpointError> {
     // The fingerprint is that of the task: its sizes are not claims of the file.
-    let blank = Network::zeros(&NetworkShape::of(task.model, task.train.features.ncols()));
+    let blank = Network::blank(task.design);
     let network = |name: &str| read_network(tensors, &format!("{index}.{name}"), &blank);
     let progress = match member {
         Member::Finished(finished) if finished.epochs_run <= task.training.epochs => {
@@ -285,7 +285,7 @@ fn open(
 }
 
 /// Whether a run of the task can be there.
-fn check(task: &MlpTask<'_>, progress: &Progress) -> Result<(), CheckpointError> {
+fn check(task: &NetworkTask<'_>, progress: &Progress) -> Result<(), CheckpointError> {
     let training = task.training;
     let wrong = |what: &'static str| Err(CheckpointError::Inconsistent { what });
     if progress.epoch == 0 || progress.epoch - 1 > training.epochs {

@@ -1,6 +1,6 @@
 //! What a network is worth on the validation rows after each epoch: one sort, one pass.
 
-use super::layout::Layout;
+use super::layout::ParameterKind;
 use super::network::Network;
 use crate::ml::calibrate::Correction;
 use crate::ml::config::Monitor;
@@ -183,11 +183,11 @@ fn key((logit, &label): (&f32, &bool)) -> u64 {
     (u64::from(ordered) << 1) | u64::from(label)
 }
 
-/// Per hidden layer, then for the output: how large the last gradient was, how far the last step moved the weights
+/// Per layer with weights, the output last: how large the last gradient was, how far the last step moved the weights
 /// in relation to them.
 pub fn layer_logs(before: &[f32], network: &Network, gradient: &[f32], dead_units: &[f64]) -> Vec<LayerLog> {
-    let layout: &Layout = network.layout();
-    let weights = layout.hidden.iter().map(|layer| &layer.weight).chain([&layout.output_weight]);
+    let places = network.layout().tensors().iter();
+    let weights = places.filter(|place| place.kind == ParameterKind::Weight).map(|place| &place.range);
     weights
         .enumerate()
         .map(|(index, place)| {

@@ -8,10 +8,18 @@ use ndarray::Array2;
 use super::inference::score_blocks;
 use super::members::train_all;
 use super::network::Network;
-use super::trainer::{MlpTask, NetworkError, TrainedNetwork};
+use super::pass::Batch;
+use super::picture::HeatMap;
+use super::picture::scorer::PictureScorer;
+use super::rows::{Rows, Source};
+use super::trainer::{NetworkError, NetworkTask, TrainedNetwork};
 use crate::ml::config::Regularization;
+use crate::ml::kernel::stride;
 use crate::ml::observe::{StoppedBy, TrainObserver};
 use crate::ml::picture::PictureSet;
+
+/// Pictures whose embeddings are computed together.
+const BLOCK: usize = 256;
 
 /// At least one network.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +73,33 @@ impl Ensemble {
         })
     }
 
+    /// What the logit of the first member is an affine function of, one row per picture; `None` where no member is a
+    /// convolutional network.
+    pub fn embeddings(&self, pictures: &PictureSet) -> Option<Array2<f64>> {
+        let scorer = PictureScorer::new(&self.first)?;
+        let (width, padded) = (self.first.features(), stride(self.first.features()));
+        let block = BLOCK.min(pictures.len());
+        let (mut rows, mut found) = (Rows::zeros(block, self.first.inputs()), vec![0.0; block * padded]);
+        let source = Source::Pictures(pictures);
+        let mut embeddings = Vec::with_capacity(pictures.len() * width);
+        for start in (0..pictures.len()).step_by(BLOCK) {
+            let count = BLOCK.min(pictures.len() - start);
+            source.copy(start..start + count, &mut rows);
+            let found = &mut found[..count * padded];
+            scorer.features(Batch { values: rows.slice(0..count), stride: rows.stride(), rows: count }, found);
+            let each = found.chunks_exact(padded).flat_map(|row| row.iter().take(width));
+            embeddings.extend(each.map(|&value| f64::from(value)));
+        }
+        Array2::from_shape_vec((pictures.len(), width), embeddings).ok()
+    }
+
+    /// Which part of a picture the logit goes by; `None` where members do not look at pictures part by part.
+    pub fn heat_map(&self, pictures: &PictureSet, row: usize) -> Option<HeatMap> {
+        let mut picture = vec![0.0; pictures.shape().values()];
+        pictures.normalized(row, &mut picture);
+        HeatMap::mean(self.members().map(|member| HeatMap::of(member, &picture)).collect::<Option<Vec<_>>>()?)
+    }
+
     /// [`Ensemble::logits`] of `rows` rows whose features `fill` writes, some rows at a time, each row so much after the
     /// one before; what it leaves alone stays 0.
     pub fn logits_by(&self, rows: usize, fill: impl FnMut(Range<usize>, &mut [f32], usize)) -> Vec<f64> {
@@ -112,15 +147,15 @@ pub struct TrainedEnsemble {
 /// # Errors
 /// As of [`train`](super::trainer::train).
 pub fn train_ensemble(
-    task: &MlpTask<'_>,
-    own: &[MlpTask<'_>],
+    task: &NetworkTask<'_>,
+    own: &[NetworkTask<'_>],
     observer: &mut dyn TrainObserver,
 ) -> Result<TrainedEnsemble, NetworkError> {
-    let of_member = |member: usize| MlpTask {
+    let of_member = |member: usize| NetworkTask {
         seed: if member == 0 { task.seed } else { task.seed.derive(&format!("member {member}")) },
         ..*own.get(member).unwrap_or(task)
     };
-    let tasks: Vec<MlpTask<'_>> = (0..task.model.members.max(1)).map(of_member).collect();
+    let tasks: Vec<NetworkTask<'_>> = (0..task.design.members.max(1)).map(of_member).collect();
     let mut trained = train_all(&tasks, observer)?;
     let examples_seen = trained.iter().map(|member| member.examples_seen).sum();
     // There is at least one.

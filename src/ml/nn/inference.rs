@@ -10,6 +10,7 @@ use super::network::Network;
 use super::normalization::NormInference;
 use super::part::{affine, clear_padding};
 use super::pass::Batch;
+use super::picture::scorer::PictureScorer;
 use super::rows::Rows;
 use crate::ml::config::Activation;
 use crate::ml::kernel::{
@@ -22,16 +23,41 @@ const BLOCK: usize = 256;
 const WORTH_SHARING: usize = 1 << 22;
 const SHARED_ROWS: usize = 64;
 
-/// A network ready to score rows, with room for a block of them.
-pub(super) struct Scorer<'a> {
-    network: &'a Network,
-    outputs: Vec<Buffer>,
-    norms: Vec<NormInference>,
+/// A network of any kind, ready to score rows.
+pub(super) enum Scorer<'a> {
+    Rows(RowScorer<'a>),
+    Pictures(PictureScorer<'a>),
 }
 
 impl<'a> Scorer<'a> {
     /// For blocks of up to `rows` rows.
     pub(super) fn new(network: &'a Network, rows: usize) -> Self {
+        match PictureScorer::new(network) {
+            Some(scorer) => Scorer::Pictures(scorer),
+            None => Scorer::Rows(RowScorer::new(network, rows)),
+        }
+    }
+
+    /// One logit per row. A row's logit depends on that row alone. On a thread of a pool with several threads, work is
+    /// shared where that pays.
+    pub(super) fn score(&mut self, batch: Batch<'_>, logits: &mut [f32]) {
+        match self {
+            Scorer::Rows(scorer) => scorer.score(batch, logits),
+            Scorer::Pictures(scorer) => scorer.score(batch, logits),
+        }
+    }
+}
+
+/// A multilayer perceptron ready to score rows, with room for a block of them.
+pub(super) struct RowScorer<'a> {
+    network: &'a Network,
+    outputs: Vec<Buffer>,
+    norms: Vec<NormInference>,
+}
+
+impl<'a> RowScorer<'a> {
+    /// For blocks of up to `rows` rows.
+    fn new(network: &'a Network, rows: usize) -> Self {
         let layers = &network.layout().hidden;
         Self {
             network,
@@ -42,7 +68,7 @@ impl<'a> Scorer<'a> {
 
     /// One logit per row. A row's logit depends on that row alone: each is summed in the same order wherever the
     /// row stands. On a thread of a pool with several threads, the rows of a large network are shared.
-    pub(super) fn score(&mut self, batch: Batch<'_>, logits: &mut [f32]) {
+    fn score(&mut self, batch: Batch<'_>, logits: &mut [f32]) {
         let network = self.network;
         let is_shared = threads() > 1 && batch.rows.saturating_mul(network.layout().weights_end) >= WORTH_SHARING;
         let mut below = batch;
@@ -77,7 +103,7 @@ impl<'a> Scorer<'a> {
 
 /// What comes after the weights of a layer and its normalization.
 fn activate_layer(network: &Network, layer: &HiddenLayout, input: Batch<'_>, output: &mut [f32]) {
-    match (&layer.below, network.shape().activation) {
+    match (&layer.below, network.layout().activation) {
         (Some(slopes), _) => {
             let slopes = network.part(slopes);
             output.chunks_exact_mut(slopes.len()).for_each(|row| parametric_relu(row, slopes));

@@ -16,10 +16,19 @@ use crate::ml::seed::Rng;
 const MAX_LOG_ODDS: f64 = 15.0;
 
 /// Fills weights `(inputs, outputs)`, rows padded with zeros, scaled by `gain`.
-pub fn draw(initializer: Initializer, [inputs, outputs]: [usize; 2], gain: f32, to: &mut [f32], rng: &mut Rng) {
-    let mut next = generator(initializer, [inputs, outputs], gain);
-    for row in to.chunks_exact_mut(stride(outputs)).take(inputs) {
-        row.iter_mut().take(outputs).for_each(|weight| *weight = next(rng));
+pub fn draw(initializer: Initializer, sides: [usize; 2], gain: f32, to: &mut [f32], rng: &mut Rng) {
+    fill_rows(generator(initializer, sides, gain), sides, to, rng);
+}
+
+/// The same for weights that are shared: `fans` are how many values go into one of the output, and how many of the output
+/// come from one.
+pub fn draw_rows(initializer: Initializer, sides: [usize; 2], fans: [usize; 2], to: &mut [f32], rng: &mut Rng) {
+    fill_rows(generator(initializer, fans, 1.0), sides, to, rng);
+}
+
+fn fill_rows(mut next: impl FnMut(&mut Rng) -> f32, [rows, columns]: [usize; 2], to: &mut [f32], rng: &mut Rng) {
+    for row in to.chunks_exact_mut(stride(columns)).take(rows) {
+        row.iter_mut().take(columns).for_each(|weight| *weight = next(rng));
     }
 }
 

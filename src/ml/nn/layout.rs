@@ -1,4 +1,4 @@
-//! Where each tensor of a network lies in its flat buffer.
+//! What networks look like, and where each of their tensors lies in its flat buffer.
 //!
 //! All weights come first, then everything that penalties and weight decay leave alone, so that an optimizer makes
 //! two passes over contiguous memory however many layers there are. Weights are `(inputs, units)`, rows padded to
@@ -8,10 +8,28 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ml::config::{Activation, MlpConfig, Normalization};
+use super::picture::{Action, PictureNetworkShape, Plan};
+use crate::ml::config::{Activation, LayerError, MlpConfig, Normalization};
 use crate::ml::kernel::stride;
 
 /// What a network looks like, without its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Architecture {
+    Mlp(NetworkShape),
+    Cnn(PictureNetworkShape),
+}
+
+impl Architecture {
+    /// Values that it reads of a row.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Architecture::Mlp(shape) => shape.inputs,
+            Architecture::Cnn(shape) => shape.input.values(),
+        }
+    }
+}
+
+/// What a multilayer perceptron looks like, without its weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkShape {
     pub inputs: usize,
@@ -35,6 +53,9 @@ impl NetworkShape {
         }
     }
 }
+
+/// The tensor of the weights that the logit is made with.
+pub(super) const OUTPUT_WEIGHT: &str = "output.weight";
 
 /// What a parameter is, for those who treat them differently: penalties and weight decay shrink weights only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +93,14 @@ pub struct HiddenLayout {
 }
 
 /// All places of a network of one shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
+    /// Of a multilayer perceptron.
     pub hidden: Vec<HiddenLayout>,
+    /// Of its hidden layers.
+    pub activation: Activation,
+    /// Of a convolutional network.
+    pub plan: Option<Plan>,
     /// One row.
     pub output_weight: Range<usize>,
     pub output_bias: Range<usize>,
@@ -97,7 +123,7 @@ impl Layout {
             })
             .collect();
         let last = widths.last().copied().unwrap_or(shape.inputs);
-        let output_weight = weights.add("output.weight".to_owned(), ParameterKind::Weight, 1, last);
+        let output_weight = weights.add(OUTPUT_WEIGHT.to_owned(), ParameterKind::Weight, 1, last);
         let weights_end = weights.end;
         let mut free = Places::from(weights_end);
         let mut running = Places::from(0);
@@ -120,12 +146,78 @@ impl Layout {
         let tensors = weights.places.into_iter().chain(free.places).collect();
         Self {
             hidden,
+            activation: shape.activation,
+            plan: None,
             output_weight,
             output_bias,
             weights_end,
             parameters,
             statistics: running.end,
             tensors,
+            running: running.places,
+        }
+    }
+
+    /// The layout of any network.
+    ///
+    /// # Errors
+    /// The layers that cannot stand where they do.
+    pub fn of_any(architecture: &Architecture) -> Result<Self, Vec<LayerError>> {
+        match architecture {
+            Architecture::Mlp(shape) => Ok(Self::of(shape)),
+            Architecture::Cnn(shape) => Ok(Self::of_plan(Plan::of(shape)?)),
+        }
+    }
+
+    fn of_plan(mut plan: Plan) -> Self {
+        let mut weights = Places::from(0);
+        for step in &mut plan.steps {
+            let (inputs, outputs) = (plan.maps[step.input].channels, plan.maps[step.output].channels);
+            let (convolution, inputs) = match &mut step.action {
+                Action::Convolve(convolution) => (convolution, inputs),
+                Action::Filter(convolution) => (convolution, 1),
+                Action::Pool { .. } | Action::Finish(_) => continue,
+            };
+            let [height, width] = convolution.window.kernel;
+            let name = format!("{}.weight", step.name);
+            convolution.places.weight = weights.add(name, ParameterKind::Weight, height * width * inputs, outputs);
+        }
+        let features = plan.maps[plan.features].channels;
+        let output_weight = weights.add(OUTPUT_WEIGHT.to_owned(), ParameterKind::Weight, 1, features);
+        let weights_end = weights.end;
+        let (mut free, mut running) = (Places::from(weights_end), Places::from(0));
+        for step in &mut plan.steps {
+            let channels = plan.maps[step.output].channels;
+            match &mut step.action {
+                Action::Convolve(convolution) | Action::Filter(convolution) => {
+                    let bias = || free.add(format!("{}.bias", step.name), ParameterKind::Free, 1, channels);
+                    convolution.places.bias = convolution.has_bias.then(bias);
+                }
+                Action::Finish(finish) => {
+                    if let Some(norm) = &mut finish.norm {
+                        let affine = ["scale", "shift"].map(|part| format!("{}.{part}", norm.name));
+                        norm.affine = affine.map(|name| free.add(name, ParameterKind::Free, 1, channels));
+                        let moments = ["running_mean", "running_variance"].map(|part| format!("{}.{part}", norm.name));
+                        norm.running = moments.map(|name| running.add(name, ParameterKind::Free, 1, channels));
+                    }
+                    if let Some(below) = &mut finish.below {
+                        below.range = free.add(format!("{}.below", below.name), ParameterKind::Free, 1, channels);
+                    }
+                }
+                Action::Pool { .. } => {}
+            }
+        }
+        let output_bias = free.add("output.bias".to_owned(), ParameterKind::Free, 1, 1);
+        Self {
+            hidden: Vec::new(),
+            activation: Activation::Relu,
+            plan: Some(plan),
+            output_weight,
+            output_bias,
+            weights_end,
+            parameters: free.end,
+            statistics: running.end,
+            tensors: weights.places.into_iter().chain(free.places).collect(),
             running: running.places,
         }
     }

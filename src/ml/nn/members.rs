@@ -6,16 +6,14 @@
 //! still, whoever watches is told and asked, and a checkpoint has them all.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::checkpoint::{Keeper, Opened, Standing};
-use super::layout::NetworkShape;
 use super::network::Network;
 use super::pass::Pass;
-use super::rows::Rows;
-use super::trainer::{MlpTask, NetworkError, TrainedNetwork, Trainer, batches, check, go_on};
+use super::rows::Source;
+use super::trainer::{NetworkError, NetworkTask, TrainedNetwork, Trainer, batches, check, go_on};
 use crate::ml::kernel::threads;
 use crate::ml::observe::{EpochLog, Stop, TrainObserver};
 
@@ -32,7 +30,7 @@ const STEP_WORK: usize = 1 << 15;
 /// # Errors
 /// If the observer stops the work, or that of the first task that cannot be trained.
 pub(super) fn train_all(
-    tasks: &[MlpTask<'_>],
+    tasks: &[NetworkTask<'_>],
     observer: &mut dyn TrainObserver,
 ) -> Result<Vec<TrainedNetwork>, NetworkError> {
     tasks.iter().try_for_each(check)?;
@@ -69,7 +67,7 @@ impl Member<'_> {
 }
 
 struct Crew<'a> {
-    tasks: &'a [MlpTask<'a>],
+    tasks: &'a [NetworkTask<'a>],
     keeper: &'a Keeper<'a>,
     /// In the order of the tasks; none after one that failed.
     members: Vec<Member<'a>>,
@@ -77,26 +75,26 @@ struct Crew<'a> {
     width: usize,
     /// Steps of a round.
     round: usize,
-    /// The features of the first task, which others may have too.
-    train: Arc<Rows>,
-    validation: Arc<Rows>,
+    /// The rows of the first task, which others may have too.
+    train: Source<'a>,
+    validation: Source<'a>,
 }
 
 impl<'a> Crew<'a> {
-    fn new(tasks: &'a [MlpTask<'a>], keeper: &'a Keeper<'a>) -> Self {
+    fn new(tasks: &'a [NetworkTask<'a>], keeper: &'a Keeper<'a>) -> Self {
         let first = &tasks[0];
-        let shape = NetworkShape::of(first.model, first.train.features.ncols());
-        let (network, rows) = (Network::zeros(&shape), batches(first).largest());
+        let (network, rows) = (Network::blank(first.design), batches(first).largest());
         let is_large = Pass::shares(&network, rows);
-        let step = network.layout().weights_end.saturating_mul(rows).saturating_add(STEP_WORK);
+        let row = usize::try_from(network.multiply_adds()).unwrap_or(usize::MAX);
+        let step = row.saturating_mul(rows).saturating_add(STEP_WORK);
         Self {
             tasks,
             keeper,
             members: tasks.iter().map(|_| Member::Waiting).collect(),
             width: if is_large { 1 } else { threads() },
             round: (ROUND_WORK / step).max(1),
-            train: Arc::new(Rows::of(&first.train.features)),
-            validation: Arc::new(Rows::of(first.validation.features())),
+            train: Source::of(first.train.examples()),
+            validation: Source::of(first.validation.examples()),
         }
     }
 
@@ -104,8 +102,8 @@ impl<'a> Crew<'a> {
     fn trainer(&self, member: usize) -> Box<Trainer<'a>> {
         let task = &self.tasks[member];
         let has_same_rows = std::ptr::eq(task.train, self.tasks[0].train);
-        let train = if has_same_rows { Arc::clone(&self.train) } else { Arc::new(Rows::of(&task.train.features)) };
-        Box::new(Trainer::new(task, train, Arc::clone(&self.validation)))
+        let train = if has_same_rows { self.train.clone() } else { Source::of(task.train.examples()) };
+        Box::new(Trainer::new(task, train, self.validation.clone()))
     }
 
     fn go_on_from_earlier(&mut self, observer: &mut dyn TrainObserver) {

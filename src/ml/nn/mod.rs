@@ -1,5 +1,5 @@
-//! The multilayer perceptron: affine layers, each with optional normalization, an activation, dropout and a
-//! residual connection, and one logit at the end.
+//! Networks that give one logit: the multilayer perceptron (affine layers, each with optional normalization, an activation,
+//! dropout and a residual connection) and, in [`picture`], convolutional networks.
 //!
 //! A [`Network`] holds weights and nothing else, in one flat buffer whose places its [`layout::Layout`] knows. Its
 //! gradient and what an optimizer remembers are buffers of the same layout, so that a step, a penalty or a snapshot
@@ -15,6 +15,7 @@ pub mod averaging;
 pub mod batches;
 pub mod checkpoint;
 pub mod curves;
+pub mod design;
 pub mod early_stop;
 pub mod ensemble;
 mod fingerprint;
@@ -28,6 +29,7 @@ mod normalization;
 pub mod optimizer;
 mod part;
 pub mod pass;
+pub mod picture;
 mod position;
 pub mod rows;
 pub mod schedule;
@@ -36,9 +38,11 @@ pub mod trainer;
 mod transposed;
 
 pub use checkpoint::{CheckpointError, MAX_CHECKPOINT_BYTES};
+pub use design::Design;
 pub use ensemble::{Ensemble, TrainedEnsemble, train_ensemble};
-pub use layout::NetworkShape;
+pub use layout::{Architecture, NetworkShape};
 pub use network::Network;
 pub use normalization::EPSILON as NORM_EPSILON;
+pub use picture::PictureNetworkShape;
 pub use tensors::TensorError;
-pub use trainer::{MlpTask, NetworkError, TrainedNetwork, train};
+pub use trainer::{NetworkError, NetworkTask, TrainedNetwork, train};

@@ -105,7 +105,7 @@ impl NormTrace {
 }
 
 /// Moves running statistics towards those of a batch, each times `factor`.
-fn towards(running: &mut [f32], batch: &[f64], factor: f64) {
+pub(super) fn towards(running: &mut [f32], batch: &[f64], factor: f64) {
     for (running, &batch) in running.iter_mut().zip(batch) {
         *running = (MOMENTUM * f64::from(*running) + (1.0 - MOMENTUM) * factor * batch) as f32;
     }

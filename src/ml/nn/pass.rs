@@ -1,4 +1,5 @@
 //! One training step through a network: forward with dropout and batch statistics, and backward.
+//! Convolutional networks have theirs in [`super::picture::pass`].
 //!
 //! Of a large network the rows of a batch are worked on in parts, and the gradient of the weights in blocks, which the
 //! threads of a pool share. Parts and blocks depend on the network and the batch alone, each number is computed by one
@@ -12,8 +13,9 @@ use rayon::prelude::*;
 use super::layout::Layout;
 use super::network::Network;
 use super::part::{Part, Step};
+use super::picture::pass::PicturePass;
 use super::transposed::Transposed;
-use crate::ml::config::{Activation, Normalization};
+use crate::ml::config::Activation;
 use crate::ml::kernel::{
     Buffer, Dropout, Left, Matmul, Start, add_outer_product, add_rows, matmul, matmul_shared, stride, threads,
 };
@@ -44,9 +46,59 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The intermediate values of a step, allocated once for the largest batch.
+/// A training step through a network of any kind.
 #[derive(Debug, Clone)]
-pub struct Pass {
+pub enum Pass {
+    Rows(Box<RowPass>),
+    Pictures(Box<PicturePass>),
+}
+
+impl Pass {
+    /// For batches of up to `rows` rows; `dropout` is the chance that a hidden unit of a multilayer perceptron is left out.
+    pub fn new(network: &Network, rows: usize, dropout: f64) -> Self {
+        match PicturePass::new(network, rows) {
+            Some(pass) => Pass::Pictures(Box::new(pass)),
+            None => Pass::Rows(Box::new(RowPass::new(network, rows, dropout))),
+        }
+    }
+
+    /// Whether a step with so many rows is work enough for several threads.
+    pub(super) fn shares(network: &Network, rows: usize) -> bool {
+        match &network.layout().plan {
+            Some(plan) => PicturePass::shares(plan, rows),
+            None => RowPass::shares(network, rows),
+        }
+    }
+
+    /// The logits of a batch; moves the running statistics of `network`, draws dropout from `rng`.
+    pub fn forward(&mut self, network: &mut Network, batch: Batch<'_>, rng: &mut Rng) -> &[f32] {
+        match self {
+            Pass::Rows(pass) => pass.forward(network, batch, rng),
+            Pass::Pictures(pass) => pass.forward(network, batch, rng),
+        }
+    }
+
+    /// The logits of the last forward pass, and room for the derivatives of the loss by them.
+    pub fn logits_and_slopes(&mut self, rows: usize) -> (&[f32], &mut [f32]) {
+        match self {
+            Pass::Rows(pass) => pass.logits_and_slopes(rows),
+            Pass::Pictures(pass) => pass.logits_and_slopes(rows),
+        }
+    }
+
+    /// Overwrites `gradient` with the derivatives of the loss by every parameter, from those by the logits.
+    /// `batch` and `network` are those of the forward pass.
+    pub fn backward(&mut self, network: &Network, batch: Batch<'_>, gradient: &mut [f32]) {
+        match self {
+            Pass::Rows(pass) => pass.backward(network, batch, gradient),
+            Pass::Pictures(pass) => pass.backward(network, batch.rows, gradient),
+        }
+    }
+}
+
+/// The intermediate values of a step of a multilayer perceptron, allocated once for the largest batch.
+#[derive(Debug, Clone)]
+pub struct RowPass {
     layout: Arc<Layout>,
     activation: Activation,
     /// One, unless the work is shared.
@@ -73,12 +125,13 @@ struct Block {
     start: usize,
 }
 
-impl Pass {
+impl RowPass {
     /// For batches of up to `rows` rows; `dropout` is the chance that a hidden unit is left out.
     pub fn new(network: &Network, rows: usize, dropout: f64) -> Self {
-        let (layout, activation) = (Arc::clone(network.layout()), network.shape().activation);
+        let layout = Arc::clone(network.layout());
+        let activation = layout.activation;
         // What a normalization or parametric ReLU learns is summed over all rows.
-        let apart = network.shape().normalization == Normalization::None && activation != Activation::Prelu;
+        let apart = layout.hidden.iter().all(|layer| layer.norm.is_none() && layer.below.is_none());
         let is_shared = apart && Self::shares(network, rows);
         let part_rows = if is_shared { PART_ROWS } else { rows.max(1) };
         let parts = rows.div_ceil(part_rows).max(1);
@@ -284,7 +337,7 @@ fn refresh(layout: &Layout, transposed: &mut [Option<Transposed>], parameters: &
 }
 
 /// The draw of one layer in one step; `None` where nothing would be left out.
-fn draw_dropout(probability: f64, rng: &mut Rng) -> Option<Dropout> {
+pub(super) fn draw_dropout(probability: f64, rng: &mut Rng) -> Option<Dropout> {
     let threshold = (probability * f64::from(u32::MAX)) as u32;
     (threshold > 0).then(|| Dropout {
         keys: [rng.next_u32(), rng.next_u32()],

@@ -1,8 +1,13 @@
-//! Rows of features as networks read them: f32, padded to whole vectors.
+//! Rows as networks read them: f32, padded to whole vectors.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
 
 use crate::ml::kernel::{Buffer, gather_rows, stride};
+use crate::ml::picture::PictureSet;
+use crate::ml::sets::Examples;
 
 /// A matrix of features.
 #[derive(Debug, Clone)]
@@ -59,5 +64,47 @@ impl Rows {
     /// The values of the first rows.
     pub fn front_mut(&mut self, rows: usize) -> &mut [f32] {
         self.values.get_mut(..rows * self.stride).unwrap_or_default()
+    }
+}
+
+/// Where a run takes its rows from: a matrix that is there as a whole, or pictures of which only those of a batch are
+/// turned into numbers.
+#[derive(Debug, Clone)]
+pub enum Source<'a> {
+    Rows(Arc<Rows>),
+    Pictures(&'a PictureSet),
+}
+
+impl<'a> Source<'a> {
+    pub fn of(examples: Examples<'a>) -> Self {
+        match examples.pictures {
+            Some(pictures) => Source::Pictures(pictures),
+            None => Source::Rows(Arc::new(Rows::of(examples.features))),
+        }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Source::Rows(rows) => rows.len(),
+            Source::Pictures(pictures) => pictures.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes neighbouring rows as a network reads them to the first rows of `to`, which has room for them.
+    pub fn copy(&self, range: Range<usize>, to: &mut Rows) {
+        match self {
+            Source::Rows(rows) => to.front_mut(range.len()).copy_from_slice(rows.slice(range)),
+            Source::Pictures(pictures) => {
+                let stride = to.stride();
+                for (row, to) in range.clone().zip(to.front_mut(range.len()).chunks_exact_mut(stride)) {
+                    pictures.normalized(row, to);
+                }
+            }
+        }
     }
 }

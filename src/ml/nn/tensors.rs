@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::layout::{NetworkShape, ParameterKind, TensorPlace};
+use super::layout::{Architecture, Layout, NetworkShape, OUTPUT_WEIGHT, ParameterKind, TensorPlace};
 use super::network::Network;
+use super::picture::PictureNetworkShape;
+use crate::ml::config::LayerError;
 use crate::ml::kernel::stride;
 
 /// A stored tensor: its shape and its values in row-major order.
@@ -24,11 +26,14 @@ pub enum TensorError {
     NotFinite { name: String, index: usize },
     #[error("value {index} of tensor {name:?} is negative, which no variance is")]
     NegativeVariance { name: String, index: usize },
+    #[error("the layer at {:?} cannot stand there: {}", .0.path, .0.detail)]
+    Layer(LayerError),
 }
 
 impl Network {
     /// Every tensor that prediction needs: name, shape, values in row-major order. Layers count from 0 at the
-    /// input; weights are `(outputs, inputs)`, as PyTorch's `Linear` has them.
+    /// input; weights are `(outputs, inputs)`, as PyTorch's `Linear` has them. The inputs of a filter are those of its
+    /// window, line by line and pixel by pixel, each with all its channels.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let layout = self.layout();
         let trained = layout.tensors().iter().map(|place| (place, self.parameters()));
@@ -50,8 +55,33 @@ impl Network {
             let &[inputs, units] = pair else { continue };
             read(lookup, &format!("hidden.{index}.weight"), &[units, inputs])?;
         }
-        read(lookup, "output.weight", &[1, widths.last().copied().unwrap_or(shape.inputs)])?;
-        let mut network = Network::zeros(shape);
+        read(lookup, OUTPUT_WEIGHT, &[1, widths.last().copied().unwrap_or(shape.inputs)])?;
+        Self::zeros(shape).filled(lookup)
+    }
+
+    /// As [`Network::from_tensors`], of a convolutional network.
+    ///
+    /// # Errors
+    /// As of [`Network::from_tensors`], and if the layers make no network.
+    pub fn from_picture_tensors(
+        shape: &PictureNetworkShape,
+        lookup: &dyn Fn(&str) -> Option<Tensor>,
+    ) -> Result<Network, TensorError> {
+        let architecture = Architecture::Cnn(shape.clone());
+        let wrong = |errors: Vec<LayerError>| {
+            let none = || LayerError { path: Vec::new(), member: "", detail: String::new() };
+            TensorError::Layer(errors.into_iter().next().unwrap_or_else(none))
+        };
+        let layout = Layout::of_any(&architecture).map_err(wrong)?;
+        // As above.
+        for place in layout.tensors() {
+            read(lookup, &place.name, &stored_shape(place))?;
+        }
+        Self::with_layout(architecture, Arc::new(layout)).filled(lookup)
+    }
+
+    fn filled(self, lookup: &dyn Fn(&str) -> Option<Tensor>) -> Result<Network, TensorError> {
+        let mut network = self;
         let layout = Arc::clone(network.layout());
         for place in layout.tensors() {
             fill(place, &read(lookup, &place.name, &stored_shape(place))?, &mut network.parameters);
@@ -81,7 +111,7 @@ fn stored_shape(place: &TensorPlace) -> Vec<usize> {
 
 /// The output's weights are one row as they are.
 fn is_output(place: &TensorPlace) -> bool {
-    place.name == "output.weight"
+    place.name == OUTPUT_WEIGHT
 }
 
 fn write(place: &TensorPlace, from: &[f32]) -> (String, Vec<usize>, Vec<f32>) {
@@ -149,7 +179,7 @@ mod tests {
     }
 
     fn read(network: &Network, tensors: &BTreeMap<String, Tensor>) -> Result<Network, TensorError> {
-        Network::from_tensors(network.shape(), &|name| tensors.get(name).cloned())
+        Network::from_tensors(network.shape().unwrap(), &|name| tensors.get(name).cloned())
     }
 
     #[test]
@@ -188,7 +218,7 @@ mod tests {
             change(variance, Some((vec![2], vec![1.0, -1.0]))),
             TensorError::NegativeVariance { name: variance.to_owned(), index: 1 }
         );
-        let huge = NetworkShape { inputs: usize::MAX, ..network.shape().clone() };
+        let huge = NetworkShape { inputs: usize::MAX, ..network.shape().unwrap().clone() };
         assert!(Network::from_tensors(&huge, &|name| tensors.get(name).cloned()).is_err());
     }
 }

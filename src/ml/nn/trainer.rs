@@ -1,9 +1,9 @@
 //! One network in training: steps, then validation, epoch after epoch.
 
+mod pictures;
 mod state;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use ndarray::ArrayViewMut2;
 use ndarray::ShapeBuilder;
@@ -11,38 +11,41 @@ use ndarray::ShapeBuilder;
 use super::averaging::Averager;
 use super::batches::Batches;
 use super::curves::{Scored, dead_share, layer_logs};
+use super::design::Design;
 use super::early_stop::{EarlyStopper, Verdict};
 use super::inference::Scorer;
 use super::init;
-use super::layout::NetworkShape;
 use super::loss::LossFunction;
 use super::members;
 use super::network::Network;
 use super::optimizer::OptimizerState;
 use super::pass::{Batch, Pass};
 use super::position::{EpochChance, Position};
-use super::rows::Rows;
+use super::rows::{Rows, Source};
 use super::schedule::RateSchedule;
-use crate::ml::augment::Augmenter;
+use crate::ml::augment::{Augmenter, PictureAugmenter, PictureChance};
 use crate::ml::calibrate::Correction;
-use crate::ml::config::{AugmentStep, Loss, MlpConfig, Normalization, Optimizer, Regularization, Training};
+use crate::ml::config::{AugmentStep, Loss, Optimizer, Regularization, Training};
 use crate::ml::kernel::{Buffer, l1_and_squares};
 use crate::ml::labels::ClassWeights;
 use crate::ml::observe::{EpochLog, Stop, StoppedBy, TrainObserver};
-use crate::ml::seed::Seed;
+use crate::ml::seed::{Rng, Seed};
 use crate::ml::sets::{EvalSet, TrainSet};
+use pictures::{Drawn, disturber, read_pictures};
 
 /// Validation rows scored between two questions to the observer.
 const VALIDATION_BLOCK: usize = 1024;
+/// Of pictures so many that it takes no more than this many multiply-adds.
+const VALIDATION_WORK: u64 = 1 << 30;
 
 /// What to train a network on, and how.
 #[derive(Clone, Copy)]
-pub struct MlpTask<'a> {
+pub struct NetworkTask<'a> {
     /// The rows as resampled.
     pub train: &'a TrainSet,
     /// For the learning curve and early stopping; may be empty.
     pub validation: &'a EvalSet,
-    pub model: &'a MlpConfig,
+    pub design: &'a Design,
     pub loss: &'a Loss,
     pub class_weights: ClassWeights,
     pub regularization: &'a Regularization,
@@ -86,39 +89,47 @@ pub enum NetworkError {
     OneClass { positive: usize, negative: usize },
     #[error("validation rows have {validation} features where training rows have {train}")]
     UnequalFeatures { train: usize, validation: usize },
+    #[error("training rows have {found} values where the network reads {expected}")]
+    OtherInputs { expected: usize, found: usize },
+    #[error("the layers make no network of these pictures: {detail}")]
+    Layers { detail: String },
 }
 
 /// Trains a network. The same task gives the same network, to the last bit.
 ///
 /// # Errors
 /// If the observer stops it, the loss is no longer finite, or the task makes no sense; see [`NetworkError`].
-pub fn train(task: &MlpTask<'_>, observer: &mut dyn TrainObserver) -> Result<TrainedNetwork, NetworkError> {
+pub fn train(task: &NetworkTask<'_>, observer: &mut dyn TrainObserver) -> Result<TrainedNetwork, NetworkError> {
     Ok(members::train_all(std::slice::from_ref(task), observer)?.remove(0))
 }
 
 /// The batches that an epoch is cut into.
-pub(super) fn batches(task: &MlpTask<'_>) -> Batches {
-    let minimum = if task.model.normalization == Normalization::Batch { 2 } else { 1 };
+pub(super) fn batches(task: &NetworkTask<'_>) -> Batches {
+    let minimum = if task.design.looks_at_the_batch() { 2 } else { 1 };
     Batches::new(&task.train.labels, task.training.batch_size, task.training.batches, minimum)
 }
 
-pub(super) fn check(task: &MlpTask<'_>) -> Result<(), NetworkError> {
+pub(super) fn check(task: &NetworkTask<'_>) -> Result<(), NetworkError> {
     let counts = task.train.class_counts();
     if counts.positive == 0 || counts.negative == 0 {
         return Err(NetworkError::OneClass { positive: counts.positive, negative: counts.negative });
     }
-    let (train, validation) = (task.train.features.ncols(), task.validation.features().ncols());
+    let [train, validation] = [task.train.examples(), task.validation.examples()].map(|rows| rows.width());
     if task.validation.rows() > 0 && train != validation {
         return Err(NetworkError::UnequalFeatures { train, validation });
+    }
+    let expected = task.design.architecture().inputs();
+    if train != expected {
+        return Err(NetworkError::OtherInputs { expected, found: train });
     }
     Ok(())
 }
 
 /// Everything that changes while training; allocated once.
 pub(super) struct Trainer<'a> {
-    task: &'a MlpTask<'a>,
-    train: Arc<Rows>,
-    validation: Arc<Rows>,
+    task: &'a NetworkTask<'a>,
+    train: Source<'a>,
+    validation: Source<'a>,
     network: Network,
     gradient: Buffer,
     /// The weights before the last step of an epoch.
@@ -137,6 +148,8 @@ pub(super) struct Trainer<'a> {
     chance: Option<EpochChance>,
     batches: Batches,
     augmenter: Option<Augmenter>,
+    /// Of pictures.
+    disturber: Option<PictureAugmenter>,
     /// Features, labels and weights of the batch.
     input: Rows,
     labels: Vec<bool>,
@@ -144,23 +157,26 @@ pub(super) struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// `train` and `validation` are the features of the task's rows.
-    pub(super) fn new(task: &'a MlpTask<'a>, train: Arc<Rows>, validation: Arc<Rows>) -> Self {
-        let training = task.training;
-        let shape = NetworkShape::of(task.model, task.train.features.ncols());
+    /// `train` and `validation` are the task's rows.
+    pub(super) fn new(task: &'a NetworkTask<'a>, train: Source<'a>, validation: Source<'a>) -> Self {
+        let (training, design) = (task.training, task.design);
         let batches = batches(task);
         let counts = batches.class_counts();
-        let bias = task.model.prior_bias.then(|| init::prior_log_odds(counts, task.class_weights));
-        let network = Network::initialized(&shape, task.model.initializer, bias, task.seed);
+        let bias = design.prior_bias.then(|| init::prior_log_odds(counts, task.class_weights));
+        let network = Network::of_design(design, bias, task.seed);
         let largest = batches.largest();
         let augmenter = Augmenter::new(task.augment, task.noise_scale, task.minority_is_positive);
+        let disturber = match &train {
+            Source::Pictures(pictures) if !task.augment.is_empty() => Some(disturber(task, pictures)),
+            _ => None,
+        };
         Self {
             task,
             train,
             validation,
             gradient: Buffer::zeros(network.parameters().len()),
             before: Buffer::zeros(network.parameters().len()),
-            pass: Pass::new(&network, largest, task.model.dropout),
+            pass: Pass::new(&network, largest, design.dropout),
             loss: LossFunction::new(task.loss, counts, task.class_weights),
             optimizer: OptimizerState::new(task.optimizer, task.regularization, training.gradient_clipping, &network),
             schedule: RateSchedule::new(&training.schedule, training.epochs, batches.count()),
@@ -171,7 +187,8 @@ impl<'a> Trainer<'a> {
             at: Position::start_of(1),
             chance: None,
             augmenter: (!task.augment.is_empty()).then_some(augmenter),
-            input: Rows::zeros(largest, shape.inputs),
+            disturber,
+            input: Rows::zeros(largest, network.inputs()),
             labels: Vec::with_capacity(largest),
             weights: Vec::with_capacity(largest),
             network,
@@ -276,14 +293,8 @@ impl<'a> Trainer<'a> {
 
     /// One step, unless the loss is not finite. Returns the sum of the unweighted losses of the rows.
     fn batch(&mut self, batch: usize, rate: f64, chance: &mut EpochChance) -> f64 {
-        let rows = self.gather(batch);
-        let (stride, width) = (self.input.stride(), self.network.inputs());
-        if let Some(augmenter) = &self.augmenter {
-            let shape = (rows, width).strides((stride, 1));
-            if let Ok(view) = ArrayViewMut2::from_shape(shape, self.input.front_mut(rows)) {
-                augmenter.disturb(view, &self.labels, &mut chance.augment);
-            }
-        }
+        let rows = self.gather(batch, &mut chance.augment);
+        let stride = self.input.stride();
         let input = Batch { values: self.input.slice(0..rows), stride, rows };
         self.pass.forward(&mut self.network, input, &mut chance.dropout);
         let (logits, slopes) = self.pass.logits_and_slopes(rows);
@@ -298,10 +309,9 @@ impl<'a> Trainer<'a> {
         loss.sum
     }
 
-    /// Copies the rows of a batch to the buffers; how many they are.
-    fn gather(&mut self, batch: usize) -> usize {
+    /// Copies the rows of a batch to the buffers, disturbed; how many they are.
+    fn gather(&mut self, batch: usize, chance: &mut Rng) -> usize {
         let rows = self.batches.get(batch);
-        self.input.gather(&self.train, rows);
         let set = self.task.train;
         self.labels.clear();
         self.labels.extend(rows.iter().map(|&row| set.labels.get(row as usize).copied().unwrap_or_default()));
@@ -309,20 +319,54 @@ impl<'a> Trainer<'a> {
         if let Some(weights) = &set.weights {
             self.weights.extend(rows.iter().map(|&row| weights.get(row as usize).copied().unwrap_or(1.0)));
         }
+        match &self.train {
+            Source::Rows(train) => {
+                self.input.gather(train, rows);
+                let (stride, width) = (self.input.stride(), self.network.inputs());
+                let shape = (rows.len(), width).strides((stride, 1));
+                if let (Some(augmenter), Ok(view)) =
+                    (&self.augmenter, ArrayViewMut2::from_shape(shape, self.input.front_mut(rows.len())))
+                {
+                    augmenter.disturb(view, &self.labels, chance);
+                }
+            }
+            Source::Pictures(pictures) => match &self.disturber {
+                None => read_pictures(pictures, rows, &mut self.input),
+                Some(disturber) => {
+                    let chance = PictureChance::of_epoch(self.task.seed, self.at.epoch);
+                    let first = batch * self.task.training.batch_size;
+                    let drawn = Drawn { disturber, pictures, rows, labels: &self.labels, chance, first };
+                    drawn.write(&mut self.input);
+                }
+            },
+        }
         rows.len()
     }
 
     /// Scores the validation rows; with them, the share of dead units per layer among the first of them.
     fn validate(&self, ask: &mut dyn FnMut() -> ControlFlow<Stop>) -> Result<(Scored, Vec<f64>), NetworkError> {
-        let rows = self.validation.len();
-        let mut scorer = Scorer::new(self.present(), rows.min(VALIDATION_BLOCK));
+        let (rows, most) = (self.validation.len(), validation_block(&self.network));
+        let block = rows.min(most);
+        let mut scorer = Scorer::new(self.present(), block);
+        // Rows of a matrix are read where they are.
+        let mut read = match &self.validation {
+            Source::Rows(_) => None,
+            Source::Pictures(_) => Some(Rows::zeros(block, self.network.inputs())),
+        };
         let mut logits = vec![0.0; rows];
         let mut dead_units = Vec::new();
-        for (block, logits) in logits.chunks_mut(VALIDATION_BLOCK).enumerate() {
-            let start = block * VALIDATION_BLOCK;
-            let values = self.validation.slice(start..start + logits.len());
-            scorer.score(Batch { values, stride: self.validation.stride(), rows: logits.len() }, logits);
-            if block == 0 {
+        for (block, logits) in logits.chunks_mut(most).enumerate() {
+            let range = block * most..block * most + logits.len();
+            let (values, stride) = match (&self.validation, &mut read) {
+                (Source::Rows(rows), _) => (rows.slice(range), rows.stride()),
+                (source, Some(room)) => {
+                    source.copy(range, room);
+                    (room.slice(0..logits.len()), room.stride())
+                }
+                (Source::Pictures(_), None) => (&[][..], 0),
+            };
+            scorer.score(Batch { values, stride, rows: logits.len() }, logits);
+            if let (0, Scorer::Rows(scorer)) = (block, &scorer) {
                 dead_units.extend(scorer.outputs(logits.len()).map(|(outputs, units)| dead_share(outputs, units)));
             }
             go_on(ask())?;
@@ -352,6 +396,12 @@ impl<'a> Trainer<'a> {
             examples: self.batches.rows() as u64,
         }
     }
+}
+
+/// Validation rows of a network that are scored together.
+fn validation_block(network: &Network) -> usize {
+    let most = VALIDATION_WORK / network.multiply_adds().max(1);
+    (most as usize).clamp(16, VALIDATION_BLOCK)
 }
 
 pub(super) fn go_on(flow: ControlFlow<Stop>) -> Result<(), NetworkError> {

@@ -5,8 +5,8 @@ use ndarray::Array2;
 use super::*;
 use crate::ml::calibrate::LossInverse;
 use crate::ml::config::{
-    Activation, AugmentClasses, AugmentMethod, BatchKind, EarlyStopping, GradientClipping, Initializer, Monitor,
-    Schedule, WeightAveraging,
+    Activation, AugmentClasses, AugmentMethod, BatchKind, EarlyStopping, GradientClipping, Initializer, MlpConfig,
+    Monitor, Normalization, Schedule, WeightAveraging,
 };
 use crate::ml::labels::ClassCounts;
 use crate::ml::nn::ensemble::train_ensemble;
@@ -19,7 +19,7 @@ const BCE: Loss = Loss::Bce { class_weight: None, label_smoothing: 0.0 };
 struct Setting {
     train: TrainSet,
     validation: EvalSet,
-    model: MlpConfig,
+    model: Design,
     loss: Loss,
     class_weights: ClassWeights,
     regularization: Regularization,
@@ -30,11 +30,11 @@ struct Setting {
 }
 
 impl Setting {
-    fn task(&self) -> MlpTask<'_> {
-        MlpTask {
+    fn task(&self) -> NetworkTask<'_> {
+        NetworkTask {
             train: &self.train,
             validation: &self.validation,
-            model: &self.model,
+            design: &self.model,
             loss: &self.loss,
             class_weights: self.class_weights,
             regularization: &self.regularization,
@@ -53,7 +53,11 @@ impl Setting {
     }
 }
 
-fn mlp(hidden_layers: Vec<usize>, normalization: Normalization, dropout: f64) -> MlpConfig {
+fn mlp(hidden_layers: Vec<usize>, normalization: Normalization, dropout: f64) -> Design {
+    Design::of_mlp(&config(hidden_layers, normalization, dropout), 2)
+}
+
+fn config(hidden_layers: Vec<usize>, normalization: Normalization, dropout: f64) -> MlpConfig {
     MlpConfig {
         hidden_layers,
         activation: Activation::Tanh,
@@ -153,7 +157,8 @@ fn learns_xor_with_every_optimizer() {
 fn learns_xor_with_every_kind_of_layer() {
     for activation in Activation::ALL {
         for normalization in [Normalization::None, Normalization::Batch, Normalization::Layer] {
-            let model = MlpConfig { activation, residual: true, ..mlp(vec![16, 16], normalization, 0.05) };
+            let config = MlpConfig { activation, residual: true, ..config(vec![16, 16], normalization, 0.05) };
+            let model = Design::of_mlp(&config, 2);
             let setting = Setting { model, training: training(150, 16), ..setting() };
             assert_eq!(rightly_told(&setting, &setting.train().network), 64, "{:?}", setting.model);
         }
@@ -222,7 +227,7 @@ fn wide_layers_give_the_same_bits_on_any_number_of_threads() {
         let setting = Setting {
             train: TrainSet::new(features.clone(), labels.clone()),
             validation: EvalSet::new(features.clone(), labels.clone()),
-            model: mlp(vec![192, 192], Normalization::None, 0.2),
+            model: Design::of_mlp(&config(vec![192, 192], Normalization::None, 0.2), 64),
             training: training(2, 256),
             ..setting()
         };
@@ -236,7 +241,8 @@ fn wide_layers_give_the_same_bits_on_any_number_of_threads() {
 fn members_are_averaged_and_the_first_is_the_single_network() {
     let setting = Setting { training: training(5, 16), ..setting() };
     let single = setting.train().network;
-    let three = Setting { model: MlpConfig { members: 3, ..setting.model.clone() }, ..setting };
+    let mut three = setting;
+    three.model.members = 3;
     let trained = train_ensemble(&three.task(), &[], &mut Unobserved).unwrap();
     assert_eq!((trained.ensemble.len(), trained.ensemble.first()), (3, &single));
     assert_eq!(trained.examples_seen, 3 * 5 * 64);
@@ -263,8 +269,8 @@ fn a_row_of_weight_zero_teaches_nothing() {
 
 #[test]
 fn the_curves_say_how_each_layer_learns() {
-    let mut setting = Setting { model: mlp(vec![6, 4], Normalization::None, 0.0), ..setting() };
-    setting.model.activation = Activation::Relu;
+    let config = MlpConfig { activation: Activation::Relu, ..config(vec![6, 4], Normalization::None, 0.0) };
+    let mut setting = Setting { model: Design::of_mlp(&config, 2), ..setting() };
     setting.training.epochs = 2;
     let mut recorder = Recorder::default();
     train(&setting.task(), &mut recorder).unwrap();
@@ -296,9 +302,9 @@ fn the_first_loss_is_the_entropy_of_the_effective_prior() {
     for class_weights in [ClassWeights::EQUAL, ClassWeights { positive: 3.0, negative: 0.5 }] {
         setting.class_weights = class_weights;
         let task = setting.task();
-        let features = Arc::new(Rows::of(&task.train.features));
-        let mut trainer = Trainer::new(&task, Arc::clone(&features), features);
-        let rows = trainer.gather(0);
+        let rows = Source::of(task.train.examples());
+        let mut trainer = Trainer::new(&task, rows.clone(), rows);
+        let rows = trainer.gather(0, &mut Seed(1).stream("augment"));
         let input = Batch { values: trainer.input.slice(0..rows), stride: trainer.input.stride(), rows };
         trainer.pass.forward(&mut trainer.network, input, &mut Seed(1).stream("dropout"));
         let (logits, slopes) = trainer.pass.logits_and_slopes(rows);

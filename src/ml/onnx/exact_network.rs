@@ -15,7 +15,7 @@ use crate::ml::nn::{NORM_EPSILON, Network};
 /// The logits of a network, `[N, 1]`, of features `[N, width]`, both f32 numbers held as f64.
 pub(super) fn logits(graph: &mut Graph, name: &str, network: &Network, features: &Value) -> Value {
     let parts = Parts { name, tensors: network.tensors() };
-    let activation = network.shape().activation;
+    let activation = network.layout().activation;
     let mut below = features.clone();
     for (index, layer) in network.layout().hidden.iter().enumerate() {
         let part = format!("hidden.{index}");

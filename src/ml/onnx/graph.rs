@@ -35,6 +35,14 @@ impl Graph {
         Value(name.to_owned())
     }
 
+    /// Declares pictures as an input, by their height, width and channels; as [`Graph::input`].
+    pub(super) fn picture_input(&mut self, name: &str, sides: [i64; 3], doc: String) -> Value {
+        self.taken.insert(name.to_owned());
+        let [height, width, channels] = sides.map(Some);
+        self.proto.input.push(info(name, DataType::Uint8, &[None, height, width, channels], doc));
+        Value(name.to_owned())
+    }
+
     /// Declares that a value is an output, a number or text per row.
     pub(super) fn output(&mut self, value: &Value, element: DataType, doc: &str) {
         self.proto.output.push(info(&value.0, element, &[None], doc.to_owned()));

@@ -6,6 +6,8 @@
 //! its indicators, scaling, the encoding of categories, the predictor, calibration and threshold, step by step as
 //! [`crate::ml::model::Model::predict`] does it.
 //!
+//! A network that reads pictures has one input instead, their pixels (see `pictures.rs`).
+//!
 //! Operators are those of ONNX 1.12 (opset 17, `ai.onnx.ml` 2), for which onnxruntime has kernels with these element
 //! types since 1.12. Everything but networks is computed in f64, so that only the order in which a runtime sums f32
 //! products is left to differ; under a calibration that would make much of a last bit, not even that.
@@ -17,6 +19,7 @@ mod exact;
 mod exact_network;
 mod graph;
 mod metadata;
+mod pictures;
 mod predictor;
 pub mod proto;
 mod scalar;
@@ -26,6 +29,7 @@ use prost::Message;
 use super::calibrate::{CalibrationMap, Calibrator, Correction, LossInverse};
 use super::labels::ClassNames;
 use super::model::Model;
+use super::preprocess::Recipe;
 use super::table::ColumnType;
 use graph::{CLASSICAL, Graph, STANDARD, Value};
 use proto::{DataType, ModelProto, OperatorSetIdProto};
@@ -62,7 +66,7 @@ pub enum ExportError {
     NamelessColumn { index: usize },
     #[error("the column {column:?} has a NUL character in its name, which ends a name in most programs")]
     NulInName { column: String },
-    #[error("the column {column:?} holds pictures, which are not written as ONNX")]
+    #[error("the column {column:?} holds pictures whose pixels are features, which are not written as ONNX")]
     Pictures { column: String },
     #[error("the ONNX file would have {found} bytes; at most {MAX_ONNX_BYTES} can be read")]
     TooLarge { found: usize },
@@ -76,9 +80,6 @@ pub enum ExportError {
 pub fn export(model: &Model, provenance: &Provenance) -> Result<Vec<u8>, ExportError> {
     let inputs = model.inputs();
     for (index, input) in inputs.iter().enumerate() {
-        if input.column_type == ColumnType::Image {
-            return Err(ExportError::Pictures { column: input.name.clone() });
-        }
         if input.name.is_empty() {
             return Err(ExportError::NamelessColumn { index });
         }
@@ -87,11 +88,23 @@ pub fn export(model: &Model, provenance: &Provenance) -> Result<Vec<u8>, ExportE
         }
     }
     let mut graph = Graph::default();
-    let columns = columns::declare(&mut graph, &inputs);
     let recipes = model.preprocessor.recipes();
-    let features = columns::features(&mut graph, &recipes, &columns, &model.missing_markers);
     let to_the_last_bit = magnifies(&model.calibrator);
-    let logits = predictor::logits(&mut graph, &model.predictor, &features, to_the_last_bit);
+    let logits = match recipes.as_slice() {
+        [Recipe::Image { name, spec, scaling, features: None }] => {
+            let pixels = pictures::declare(&mut graph, name, spec.shape);
+            let pictures = pictures::scaled(&mut graph, &pixels, scaling);
+            predictor::picture_logits(&mut graph, &model.predictor, &pictures, to_the_last_bit)
+        }
+        recipes => {
+            if let Some(input) = inputs.iter().find(|input| input.column_type == ColumnType::Image) {
+                return Err(ExportError::Pictures { column: input.name.clone() });
+            }
+            let columns = columns::declare(&mut graph, &inputs);
+            let features = columns::features(&mut graph, recipes, &columns, &model.missing_markers);
+            predictor::logits(&mut graph, &model.predictor, &features, to_the_last_bit)
+        }
+    };
     let probabilities = calibration::probabilities(&mut graph, &model.calibrator, &logits);
     let outputs = answer(&mut graph, &model.classes, model.threshold, &probabilities);
     let file = ModelProto {

@@ -3,10 +3,11 @@
 use super::activation::activated;
 use super::exact_network;
 use super::graph::{Graph, STANDARD, Value, int, ints};
+use super::pictures;
 use super::proto::DataType;
 use crate::ml::config::Activation;
 use crate::ml::model::Predictor;
-use crate::ml::nn::{NORM_EPSILON, Network};
+use crate::ml::nn::{Ensemble, NORM_EPSILON, Network};
 
 /// The logits, `[N, 1]` in f64, of features `[N, width]` in f64. Those of networks are the model's to the last bit if that is
 /// asked for; else in the runtime's own, quicker way, which gives all but the last bits.
@@ -17,39 +18,69 @@ pub(super) fn logits(graph: &mut Graph, predictor: &Predictor, features: &Value,
             let intercept = graph.double("logistic.intercept", logistic.intercept);
             graph.node(STANDARD, "Gemm", &[features, &weight, &intercept], vec![int("transB", 1)])
         }
-        Predictor::Mlp(ensemble) => {
+        Predictor::Mlp(ensemble) | Predictor::Cnn(ensemble) => {
             let short = graph.cast(features, DataType::Float);
             let held = to_the_last_bit.then(|| graph.cast(&short, DataType::Double));
-            let mut sum: Option<Value> = None;
-            for (index, network) in ensemble.members().enumerate() {
-                let name = format!("member_{index}");
-                let logit = match &held {
-                    Some(held) => exact_network::logits(graph, &name, network, held),
-                    None => {
-                        let logit = network_logits(graph, &name, network, &short);
-                        graph.cast(&logit, DataType::Double)
-                    }
-                };
-                sum = Some(match sum {
-                    None => logit,
-                    Some(sum) => graph.apply("Add", &[&sum, &logit]),
-                });
-            }
-            // There is at least one member.
-            let sum = sum.unwrap_or_else(|| graph.double("no_members", 0.0));
-            if ensemble.len() == 1 {
-                return sum;
-            }
-            let count = graph.double("members", ensemble.len() as f64);
-            graph.apply("Div", &[&sum, &count])
+            ensemble_logits(graph, ensemble, |graph, name, network| match &held {
+                Some(held) => exact_network::logits(graph, name, network, held),
+                None => {
+                    let logit = network_logits(graph, name, network, &short);
+                    graph.cast(&logit, DataType::Double)
+                }
+            })
         }
     }
+}
+
+/// As [`logits`], of scaled pictures in f32. Those of convolutional networks are in the runtime's own way in any case.
+pub(super) fn picture_logits(
+    graph: &mut Graph,
+    predictor: &Predictor,
+    pictures: &Value,
+    to_the_last_bit: bool,
+) -> Value {
+    match predictor {
+        Predictor::Cnn(ensemble) => ensemble_logits(graph, ensemble, |graph, name, network| {
+            let logit = match &network.layout().plan {
+                Some(plan) => pictures::logits(graph, name, network, plan, pictures),
+                None => network_logits(graph, name, network, pictures),
+            };
+            graph.cast(&logit, DataType::Double)
+        }),
+        Predictor::Mlp(_) | Predictor::Logistic(_) => {
+            let rows = pictures::flattened(graph, pictures);
+            logits(graph, predictor, &rows, to_the_last_bit)
+        }
+    }
+}
+
+/// The mean of the members' logits, f64.
+fn ensemble_logits(
+    graph: &mut Graph,
+    ensemble: &Ensemble,
+    mut of_member: impl FnMut(&mut Graph, &str, &Network) -> Value,
+) -> Value {
+    let mut sum: Option<Value> = None;
+    for (index, network) in ensemble.members().enumerate() {
+        let logit = of_member(graph, &format!("member_{index}"), network);
+        sum = Some(match sum {
+            None => logit,
+            Some(sum) => graph.apply("Add", &[&sum, &logit]),
+        });
+    }
+    // There is at least one member.
+    let sum = sum.unwrap_or_else(|| graph.double("no_members", 0.0));
+    if ensemble.len() == 1 {
+        return sum;
+    }
+    let count = graph.double("members", ensemble.len() as f64);
+    graph.apply("Div", &[&sum, &count])
 }
 
 /// One network; every layer is affine, normalized, activated and, where it is residual, added to its input.
 fn network_logits(graph: &mut Graph, name: &str, network: &Network, inputs: &Value) -> Value {
     let tensors = Tensors { name, tensors: network.tensors() };
-    let shape = network.shape();
+    let activation = network.layout().activation;
     let mut below = inputs.clone();
     for (index, layer) in network.layout().hidden.iter().enumerate() {
         let part = format!("hidden.{index}");
@@ -59,8 +90,8 @@ fn network_logits(graph: &mut Graph, name: &str, network: &Network, inputs: &Val
             None if layer.norm.is_some() => tensors.layer_norm(graph, &part, &affine),
             None => affine,
         };
-        let slopes = (shape.activation == Activation::Prelu).then(|| tensors.constant(graph, &format!("{part}.below")));
-        let active = activated(graph, shape.activation, slopes.as_ref(), &normalized);
+        let slopes = (activation == Activation::Prelu).then(|| tensors.constant(graph, &format!("{part}.below")));
+        let active = activated(graph, activation, slopes.as_ref(), &normalized);
         below = if layer.residual { graph.apply("Add", &[&active, &below]) } else { active };
     }
     tensors.affine(graph, "output", &below)

@@ -126,6 +126,7 @@ pub struct TensorProto {
 pub enum DataType {
     Undefined = 0,
     Float = 1,
+    Uint8 = 2,
     Int64 = 7,
     String = 8,
     Bool = 9,

@@ -46,6 +46,8 @@ pub enum DecodeError {
     OtherFormat,
     #[error("it has {width} × {height} pixels, more than are allowed ({limit})")]
     TooLarge { width: u32, height: u32, limit: String },
+    #[error("reading it would take more memory than is allowed ({limit} bytes)")]
+    TooMuchMemory { limit: u64 },
     #[error("it says that it has {width} × {height} pixels")]
     NoPixels { width: u32, height: u32 },
     #[error("it is damaged or cut off: {0}")]
@@ -92,11 +94,11 @@ fn upright(bytes: &[u8], format: ImageFormat, limits: &DecodeLimits) -> Result<D
     let mut allowed = Limits::no_limits();
     allowed.max_alloc = Some(limits.max_bytes);
     reader.limits(allowed);
-    let mut decoder = reader.into_decoder().map_err(|error| damaged(&error))?;
+    let mut decoder = reader.into_decoder().map_err(|error| refusal(&error, limits))?;
     check_size(&decoder, limits)?;
     // What says nothing of its orientation that can be read stands as it is.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| damaged(&error))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| refusal(&error, limits))?;
     picture.apply_orientation(orientation);
     Ok(picture)
 }
@@ -119,8 +121,11 @@ fn check_size(decoder: &impl ImageDecoder, limits: &DecodeLimits) -> Result<(), 
     Ok(())
 }
 
-fn damaged(error: &image::ImageError) -> DecodeError {
-    DecodeError::Damaged(error.to_string().chars().take(200).collect())
+fn refusal(error: &image::ImageError, limits: &DecodeLimits) -> DecodeError {
+    match error {
+        image::ImageError::Limits(_) => DecodeError::TooMuchMemory { limit: limits.max_bytes },
+        other => DecodeError::Damaged(other.to_string().chars().take(200).collect()),
+    }
 }
 
 /// Whether the last scan of a JPEG has an end. Decoders fill up what is cut off; a picture of which half is grey is no

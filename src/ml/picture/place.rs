@@ -10,8 +10,7 @@ impl Decoded {
         let PictureShape { height, width, channels } = spec.shape;
         let grey = (self.channels > channels).then(|| greyed(&self.pixels));
         let pixels = grey.as_deref().unwrap_or(&self.pixels);
-        let raster =
-            Raster { height: self.height, width: self.width, channels: self.channels.min(channels), pixels };
+        let raster = Raster { height: self.height, width: self.width, channels: self.channels.min(channels), pixels };
         let placed = match spec.resize {
             Resize::Stretch => resampled(&raster, Area::whole(&raster), height, width),
             Resize::Fill => resampled(&raster, middle(&raster, height, width), height, width),

@@ -38,9 +38,28 @@ pub(super) fn resampled(raster: &Raster<'_>, area: Area, height: usize, width: u
     let across = Weights::new(raster.width, area.left, area.right, width);
     let down = Weights::new(raster.height, area.top, area.bottom, height);
     match raster.channels {
-        1 => vertical::<1>(&horizontal::<1>(raster, &across, &down), width, &down),
-        _ => vertical::<3>(&horizontal::<3>(raster, &across, &down), width, &down),
+        1 => both::<1>(raster, &across, &down),
+        _ => both::<3>(raster, &across, &down),
     }
+}
+
+/// Both passes. Values are rounded between them, so that it matters which comes first.
+fn both<const C: usize>(raster: &Raster<'_>, across: &Weights, down: &Weights) -> Vec<u8> {
+    let (width, height) = (across.spans.len(), down.spans.len());
+    if is_down_first([raster.height, raster.width], [height, width]) {
+        let lines = vertical::<C>(raster.pixels, raster.width, 0, down);
+        horizontal::<C>(&lines, raster.width, 0..height, across)
+    } else {
+        let used = down.used();
+        let lines = horizontal::<C>(raster.pixels, raster.width, used.clone(), across);
+        vertical::<C>(&lines, width, used.start, down)
+    }
+}
+
+/// As Pillow chooses since version 13: where many more lines than columns go.
+fn is_down_first(old: [usize; 2], new: [usize; 2]) -> bool {
+    let gone = |side: usize| old[side] as i64 - new[side] as i64;
+    gone(0) > 0 && gone(0) > 2 * gone(1)
 }
 
 /// What each new pixel of a line takes of which old ones.
@@ -79,7 +98,10 @@ impl Weights {
     /// The first pixel, and the weights from it on, of each new pixel.
     fn each(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let weights = self.weights.chunks_exact(self.most);
-        self.spans.iter().zip(weights).map(|(&(first, count), weights)| (first, weights.get(..count).unwrap_or_default()))
+        self.spans
+            .iter()
+            .zip(weights)
+            .map(|(&(first, count), weights)| (first, weights.get(..count).unwrap_or_default()))
     }
 
     /// The old pixels that are looked at at all.
@@ -93,10 +115,9 @@ fn rounded(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// Each line that will be looked at, in the new width.
-fn horizontal<const C: usize>(raster: &Raster<'_>, across: &Weights, down: &Weights) -> Vec<u8> {
-    let lines = raster.pixels.chunks_exact(raster.width * C);
-    let used = down.used();
+/// The `used` lines of `width` pixels, in the new width.
+fn horizontal<const C: usize>(lines: &[u8], width: usize, used: std::ops::Range<usize>, across: &Weights) -> Vec<u8> {
+    let lines = lines.chunks_exact(width * C);
     let mut out = Vec::with_capacity(used.len() * across.spans.len() * C);
     for line in lines.skip(used.start).take(used.len()) {
         let (pixels, _) = line.as_chunks::<C>();
@@ -113,10 +134,9 @@ fn horizontal<const C: usize>(raster: &Raster<'_>, across: &Weights, down: &Weig
     out
 }
 
-/// The lines of `width` pixels that `down` looks at, as many as it makes of them.
-fn vertical<const C: usize>(lines: &[u8], width: usize, down: &Weights) -> Vec<u8> {
+/// As many lines of `width` pixels as `down` makes of `lines`, the first of which is the line `start`.
+fn vertical<const C: usize>(lines: &[u8], width: usize, start: usize, down: &Weights) -> Vec<u8> {
     let stride = width * C;
-    let start = down.used().start;
     let mut out = Vec::with_capacity(down.spans.len() * stride);
     let mut sums = vec![0_i32; stride];
     for (first, weights) in down.each() {

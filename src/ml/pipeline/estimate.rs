@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use super::side_by_side::MOST_AT_ONCE;
 use crate::ml::config::{
-    CrossValidation, DatasetFacts, MlpConfig, ModelConfig, ResampleStep, Split, Strength, TrainConfig,
+    CnnConfig, CrossValidation, DatasetFacts, MlpConfig, ModelConfig, ResampleStep, Split, Strength, TrainConfig,
 };
-use crate::ml::nn::MAX_CHECKPOINT_BYTES;
+use crate::ml::nn::picture::{GROUPS, Plan};
+use crate::ml::nn::{Design, MAX_CHECKPOINT_BYTES};
+use crate::ml::picture::PictureShape;
 use crate::ml::table::ColumnType;
 
 /// What is read of an archive ahead of time, and what threads decode at a time of pictures of some megapixels.
@@ -34,11 +36,13 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     let draws = config.bagging.as_ref().map_or(1, |bagging| bagging.members as u64);
     let train_rows = resampled_rows(config, facts).saturating_mul(draws);
     let (epochs, batch) = config.training.as_ref().map_or((1, 1), |training| (training.epochs, training.batch_size));
-    let (parameters, widest, passes) = model_size(&config.model, features, epochs as u64);
+    let pixels = config.preprocess.image.as_ref().map(|image| image.spec().shape);
+    let ModelSize { parameters, row_bytes, row_multiply_adds, sums, passes } =
+        ModelSize::of(&config.model, features, pixels, epochs as u64);
     let cells = |rows: u64, columns: u64, bytes: u64| rows.saturating_mul(columns).saturating_mul(bytes);
-    // Pixels are held once, however the rows are divided and repeated.
-    let pixels = config.picture_spec().map_or(0, |spec| cells(rows, spec.shape.values() as u64, 1).saturating_add(DECODING_BYTES));
-    let table = cells(rows, facts.columns.len() as u64, 8);
+    // Pixels are there once, however rows are divided and repeated, and once more while they are read.
+    let pictures = pixels.map_or(0, |shape| cells(rows, shape.values() as u64, 2).saturating_add(DECODING_BYTES));
+    let table = cells(rows, facts.columns.len() as u64, 8).saturating_add(pictures);
     // The table once more while it is divided, the parts as f64 matrices, the resampled rows beside the rows they
     // came from, and the f32 copy that networks train on.
     let matrices = cells(rows, features, 8)
@@ -50,7 +54,8 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     // Small members may be trained side by side, each with all of this.
     let together = if parameters.saturating_mul(batch as u64) < 1 << 22 { 7 } else { 0 };
     let state = cells(parameters, 7 + (1 + together) * others, 4);
-    let network = [state, state.min(MAX_CHECKPOINT_BYTES), cells(batch as u64, widest, 16)];
+    let step = cells(batch as u64, row_bytes, 1).saturating_add(cells(parameters, sums, 4));
+    let network = [state, state.min(MAX_CHECKPOINT_BYTES), step];
     let network = network.into_iter().fold(0, u64::saturating_add);
     // The Hessian, its factor, and a part of the sum for each of some threads.
     let hessian = match config.model {
@@ -79,7 +84,7 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
         train_rows,
         features,
         parameters,
-        multiply_adds: parameters
+        multiply_adds: row_multiply_adds
             .saturating_mul(3)
             .saturating_mul(train_rows)
             .saturating_mul(passes)
@@ -159,25 +164,62 @@ pub fn rows_after(steps: &[ResampleStep], rows: f64, minority: f64) -> u64 {
 fn members(model: &ModelConfig) -> u64 {
     match model {
         ModelConfig::Logistic { .. } => 0,
-        ModelConfig::Mlp(MlpConfig { members, .. }) => (*members as u64).saturating_sub(1),
+        ModelConfig::Mlp(MlpConfig { members, .. }) | ModelConfig::Cnn(CnnConfig { members, .. }) => {
+            (*members as u64).saturating_sub(1)
+        }
     }
 }
 
-/// Parameters, the sum of all layers' widths, and passes over the data.
-fn model_size(model: &ModelConfig, features: u64, epochs: u64) -> (u64, u64, u64) {
-    match model {
-        // Newton's method takes tens of iterations, each about as much work per row as a row has features.
-        ModelConfig::Logistic { max_iterations, .. } => (features + 1, features, (*max_iterations as u64).min(100)),
-        ModelConfig::Mlp(MlpConfig { hidden_layers, members, .. }) => {
-            let mut inputs = features;
-            let (mut parameters, mut widths) = (0_u64, features);
-            for &units in hidden_layers.iter().chain(std::iter::once(&1)) {
-                let units = units as u64;
-                parameters = parameters.saturating_add((inputs + 1).saturating_mul(units));
-                widths = widths.saturating_add(units);
-                inputs = units;
+/// What a model costs.
+struct ModelSize {
+    parameters: u64,
+    /// What a step keeps of each row.
+    row_bytes: u64,
+    /// Of the way there.
+    row_multiply_adds: u64,
+    /// Derivatives by all parameters that a step keeps apart.
+    sums: u64,
+    /// Over the data.
+    passes: u64,
+}
+
+impl ModelSize {
+    fn of(model: &ModelConfig, features: u64, pixels: Option<PictureShape>, epochs: u64) -> Self {
+        match model {
+            // Newton's method takes tens of iterations, each about as much work per row as a row has features.
+            ModelConfig::Logistic { max_iterations, .. } => Self {
+                parameters: features + 1,
+                row_bytes: features.saturating_mul(16),
+                row_multiply_adds: features + 1,
+                sums: 0,
+                passes: (*max_iterations as u64).min(100),
+            },
+            ModelConfig::Mlp(MlpConfig { hidden_layers, members, .. }) => {
+                let mut inputs = pixels.map_or(features, |shape| shape.values() as u64);
+                let (mut parameters, mut widths) = (0_u64, inputs);
+                for &units in hidden_layers.iter().chain(std::iter::once(&1)) {
+                    let units = units as u64;
+                    parameters = parameters.saturating_add((inputs + 1).saturating_mul(units));
+                    widths = widths.saturating_add(units);
+                    inputs = units;
+                }
+                let passes = epochs.saturating_mul(*members as u64);
+                let row_bytes = widths.saturating_mul(16);
+                Self { parameters, row_bytes, row_multiply_adds: parameters, sums: 0, passes }
             }
-            (parameters, widths, epochs.saturating_mul(*members as u64))
+            ModelConfig::Cnn(cnn) => {
+                // Without pictures, or layers that fit them, the configuration is refused.
+                let design = pixels.and_then(|shape| Design::of_cnn(cnn, shape).ok());
+                let layout = design.as_ref().map(|design| design.layout());
+                let plan = layout.and_then(|layout| layout.plan.as_ref());
+                Self {
+                    parameters: layout.map_or(0, |layout| (layout.parameters + layout.statistics) as u64),
+                    row_bytes: plan.map_or(0, |plan| plan.trained_values().saturating_mul(4)),
+                    row_multiply_adds: plan.map_or(0, Plan::multiply_adds),
+                    sums: GROUPS as u64,
+                    passes: epochs.saturating_mul(cnn.members as u64),
+                }
+            }
         }
     }
 }

@@ -6,12 +6,12 @@ use super::draws::{Draw, mean_correction};
 use super::error::TrainError;
 use crate::ml::augment::{self, Once};
 use crate::ml::calibrate::Correction;
-use crate::ml::config::{MlpConfig, ModelConfig, Regularization, TrainConfig};
+use crate::ml::config::{LayerError, ModelConfig, Regularization, TrainConfig};
 use crate::ml::logistic::{self, FittedLogistic, LogisticTask};
 use crate::ml::metrics::{average_precision, roc_auc};
 use crate::ml::model::Predictor;
 use crate::ml::nn::loss::mean_loss;
-use crate::ml::nn::{self, MlpTask};
+use crate::ml::nn::{self, Design, NetworkError, NetworkTask};
 use crate::ml::observe::{EpochLog, StoppedBy, TrainObserver};
 use crate::ml::picture::FlatPictures;
 use crate::ml::seed::Seed;
@@ -48,13 +48,29 @@ impl Learner<'_> {
             ModelConfig::Logistic { tolerance, max_iterations } => {
                 self.fit_logistic(draws, validation, *tolerance, *max_iterations, observer)
             }
-            ModelConfig::Mlp(model) => self.fit_mlp(model, &draws, validation, observer),
+            ModelConfig::Mlp(_) | ModelConfig::Cnn(_) => self.fit_network(&draws, validation, observer),
         }
     }
 
-    fn fit_mlp(
+    /// The network that is asked for, on rows like these.
+    fn design(&self, rows: &TrainSet) -> Result<Design, TrainError> {
+        match &self.config.model {
+            ModelConfig::Mlp(model) => Ok(Design::of_mlp(model, rows.examples().width())),
+            ModelConfig::Cnn(model) => {
+                let none = NetworkError::Layers { detail: "there are no pictures".to_owned() };
+                let shape = rows.pictures.as_ref().ok_or(none)?.shape();
+                let told = |errors: Vec<LayerError>| {
+                    let details = errors.into_iter().map(|error| error.detail).collect::<Vec<_>>();
+                    NetworkError::Layers { detail: details.join("; ") }
+                };
+                Ok(Design::of_cnn(model, shape).map_err(told)?)
+            }
+            ModelConfig::Logistic { .. } => Err(TrainError::NoOptimizer),
+        }
+    }
+
+    fn fit_network(
         &self,
-        model: &MlpConfig,
         draws: &[Draw],
         validation: &EvalSet,
         observer: &mut dyn TrainObserver,
@@ -62,11 +78,14 @@ impl Learner<'_> {
         let (Some(optimizer), Some(training)) = (&self.config.optimizer, &self.config.training) else {
             return Err(TrainError::NoOptimizer);
         };
-        let members = if draws.len() > 1 { draws.len() } else { model.members };
-        let task = MlpTask {
+        let mut design = self.design(&draws[0].rows)?;
+        if draws.len() > 1 {
+            design.members = draws.len();
+        }
+        let task = NetworkTask {
             train: &draws[0].rows,
             validation,
-            model: &MlpConfig { members, ..model.clone() },
+            design: &design,
             loss: &self.config.loss,
             class_weights: draws[0].weights,
             regularization: &self.penalty,
@@ -76,15 +95,23 @@ impl Learner<'_> {
             noise_scale: self.noise_scale,
             minority_is_positive: self.minority_is_positive,
             correction: draws[0].correction,
-            seed: self.seed.derive("mlp"),
+            seed: self.seed.derive(self.config.model.name()),
         };
-        let own: Vec<MlpTask<'_>> = draws
+        let own: Vec<NetworkTask<'_>> = draws
             .iter()
-            .map(|draw| MlpTask { train: &draw.rows, class_weights: draw.weights, correction: draw.correction, ..task })
+            .map(|draw| NetworkTask {
+                train: &draw.rows,
+                class_weights: draw.weights,
+                correction: draw.correction,
+                ..task
+            })
             .collect();
         let trained = nn::train_ensemble(&task, if own.len() > 1 { &own } else { &[] }, observer)?;
         Ok(Fitted {
-            predictor: Predictor::Mlp(trained.ensemble),
+            predictor: match self.config.model {
+                ModelConfig::Cnn(_) => Predictor::Cnn(trained.ensemble),
+                _ => Predictor::Mlp(trained.ensemble),
+            },
             epochs_run: trained.epochs_run,
             best_epoch: trained.best_epoch,
             stopped_by: trained.stopped_by,

@@ -7,7 +7,7 @@ use super::category::{CategoryColumn, MissingCategory};
 use super::numeric::NumericColumn;
 use super::{FittedColumn, FittedPreprocessor};
 use crate::ml::config::NumericImpute;
-use crate::ml::picture::PictureSpec;
+use crate::ml::picture::{PictureShape, PictureSpec};
 use crate::ml::table::ColumnType;
 
 /// A column that the model reads.
@@ -33,6 +33,14 @@ pub struct InputRange {
 }
 
 impl FittedPreprocessor {
+    /// The shape of the pictures that the model reads as such.
+    pub fn picture_shape(&self) -> Option<PictureShape> {
+        self.columns.iter().find_map(|column| match column {
+            FittedColumn::Image(column) if column.features.is_none() => Some(column.spec.shape),
+            _ => None,
+        })
+    }
+
     /// The columns that the model reads with their output columns, which follow each other without a gap.
     pub fn input_ranges(&self) -> Vec<InputRange> {
         let mut start = 0;

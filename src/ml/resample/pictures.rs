@@ -38,7 +38,7 @@ pub(super) fn apply_to_pictures(
         features: if step.method.reads_rows() { pixels(pictures) } else { Array2::zeros((set.rows(), 0)) },
         labels: set.labels.clone(),
         // Of this set; they become those of the training part below.
-        origins: (0..set.rows()).map(Origin::Row).collect(),
+        origins: (0..set.rows() as u32).map(Origin::Row).collect(),
         weights: None,
         kinds: FeatureKinds::default(),
         pictures: None,
@@ -80,7 +80,7 @@ fn pixels(pictures: &PictureSet) -> Array2<f64> {
 
 /// What a row of this set, or one made of its rows, is to the training part.
 fn original(set: &TrainSet, origin: Origin) -> Origin {
-    let of = |row: usize| set.origins.get(row).copied().unwrap_or(Origin::Row(row));
+    let of = |row: u32| set.origins.get(row as usize).copied().unwrap_or(Origin::Row(row));
     match origin {
         Origin::Row(row) => of(row),
         Origin::Synthetic { step, parents } => Origin::Synthetic { step, parents: parents.map(|row| root(of(row))) },
@@ -95,7 +95,7 @@ fn drawn(pictures: &PictureSet, made: &TrainSet) -> Option<PictureSet> {
     let mut rows = Vec::with_capacity(made.rows());
     for (origin, values) in made.origins.iter().zip(made.features.rows()) {
         match *origin {
-            Origin::Row(row) => rows.push(row),
+            Origin::Row(row) => rows.push(row as usize),
             Origin::Synthetic { .. } => {
                 rows.push(pictures.len() + new.len() / shape.values());
                 new.extend(values.iter().enumerate().map(|(place, &value)| {
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(set.class_counts().positive, 6);
         for (row, origin) in set.origins.iter().enumerate() {
             let Origin::Row(of) = *origin else { panic!("{origin:?}") };
-            assert_eq!(picture(&set, row), picture(&super::tests::set(), of));
+            assert_eq!(picture(&set, row), picture(&super::tests::set(), of as usize));
         }
     }
 
@@ -160,7 +160,10 @@ mod tests {
         let Resampled { set, .. } = resampled(ResampleMethod::Smote { k_neighbors: 2 });
         assert_eq!((set.rows(), set.features.dim()), (12, (12, 0)));
         for row in 0..9 {
-            assert_eq!((set.origins[row], picture(&set, row)), (Origin::Row(row), picture(&super::tests::set(), row)));
+            assert_eq!(
+                (set.origins[row], picture(&set, row)),
+                (Origin::Row(row as u32), picture(&super::tests::set(), row))
+            );
         }
         for row in 9..12 {
             assert!(
@@ -184,7 +187,7 @@ mod tests {
         let second = apply(1, &links, first, Seed(1), go_on).unwrap();
         assert!(second.set.origins.iter().all(|origin| kept.contains(origin)));
         for (row, origin) in second.set.origins.iter().enumerate() {
-            assert_eq!(picture(&second.set, row), picture(&super::tests::set(), root(*origin)));
+            assert_eq!(picture(&second.set, row), picture(&super::tests::set(), root(*origin) as usize));
         }
     }
 }

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TableFormat {
-    Csv { delimiter: char, header: bool },
+    Csv {
+        delimiter: char,
+        header: bool,
+    },
     Ndjson,
     Parquet,
     ArrowStream,

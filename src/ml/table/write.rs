@@ -221,7 +221,8 @@ mod tests {
             let mut bytes = Vec::new();
             write(&table, format, &mut bytes, &mut |_| ControlFlow::Continue(())).unwrap();
             let format = format.table_format();
-            let options = ReadOptions { format: &format, missing_markers: &[], limits: &TableLimits::STANDARD, pictures: None };
+            let options =
+                ReadOptions { format: &format, missing_markers: &[], limits: &TableLimits::STANDARD, pictures: None };
             let source = MemorySource::new(bytes);
             let read = load(source, &options, &columns, &mut |_| ControlFlow::Continue(())).unwrap();
             for (before, after) in table.columns().iter().zip(read.columns()) {

@@ -46,7 +46,8 @@ pub(super) fn picture_rows(
         Media::Multipart => {
             let (names, files): (Vec<String>, Vec<Bytes>) = parts(bytes, content_type)?.into_iter().unzip();
             check_count(files.len(), most(limits, &spec))?;
-            let pictures = read_pictures(&files, &spec, &limits.pictures).map_err(|errors| unreadable(errors, &names))?;
+            let pictures =
+                read_pictures(&files, &spec, &limits.pictures).map_err(|errors| unreadable(errors, &names))?;
             (Some(names), pictures)
         }
         _ => {

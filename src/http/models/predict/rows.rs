@@ -16,8 +16,8 @@ use crate::http::extract::parse_json;
 use crate::http::limits::HttpConfig;
 use crate::http::models::Served;
 use crate::ml::table::{
-    CellError, InputRows, JsonRows, PictureLimits, TableLimits, from_json_columns, from_json_rows, parquet_row_count, quick_json,
-    read_parquet,
+    CellError, InputRows, JsonRows, PictureLimits, TableLimits, from_json_columns, from_json_rows, parquet_row_count,
+    quick_json, read_parquet,
 };
 
 /// Bytes of rows that are looked at together.

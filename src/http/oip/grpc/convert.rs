@@ -222,7 +222,7 @@ pub(super) fn model_metadata(metadata: metadata::ModelMetadata) -> ModelMetadata
     let tensor = |tensor: metadata::TensorMetadata| TensorMetadata {
         name: tensor.name,
         datatype: tensor.datatype.to_owned(),
-        shape: tensor.shape.into(),
+        shape: tensor.shape,
     };
     ModelMetadataResponse {
         name: metadata.name,

@@ -136,7 +136,7 @@ enum One {
     /// `d`: from `-d` to `d`.
     Both,
     /// `d`: from `1 - d` to `1 + d`.
-    AroundOne,
+    Factor,
     /// `x`: always `x`.
     Fixed,
 }
@@ -177,8 +177,8 @@ impl Reading {
                 let number = value.as_f64()?;
                 match self.one {
                     One::Both => (-number, number),
-                    One::AroundOne if number < 1.0 => (1.0 - number, 1.0 + number),
-                    One::AroundOne => return None,
+                    One::Factor if number < 1.0 => (1.0 - number, 1.0 + number),
+                    One::Factor => return None,
                     One::Fixed => (number, number),
                 }
             }
@@ -194,7 +194,7 @@ impl std::fmt::Display for Reading {
         write!(out, "[low, high] with {least} <= low <= high <= {most}, or ")?;
         match self.one {
             One::Both => write!(out, "a number d from 0 to {most} for [-d, d]"),
-            One::AroundOne => {
+            One::Factor => {
                 write!(out, "a number d of at least 0 and below 1 for [1 - d, 1 + d], which must lie within that")
             }
             One::Fixed => write!(out, "a number from {least} to {most}"),
@@ -210,7 +210,7 @@ fn shown(value: &Value) -> String {
 }
 
 fn factor(step: &mut ObjectReader<'_>, default: (f64, f64), range: (f64, f64), errors: &mut Vec<FieldError>) -> Span {
-    Reading { one: One::AroundOne, range }.span(step, "factor", default, errors)
+    Reading { one: One::Factor, range }.span(step, "factor", default, errors)
 }
 
 /// An eighth of the shorter side unless told otherwise.

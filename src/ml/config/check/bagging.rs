@@ -71,7 +71,12 @@ impl Beside<'_> {
     /// Why the ensemble cannot be, for each reason.
     fn refusals(&self) -> Vec<&'static str> {
         let mut refusals = Vec::new();
-        if matches!(self.model, ModelConfig::Mlp(model) if model.members > 1) {
+        let members = match self.model {
+            ModelConfig::Logistic { .. } => 1,
+            ModelConfig::Mlp(model) => model.members,
+            ModelConfig::Cnn(model) => model.members,
+        };
+        if members > 1 {
             refusals
                 .push("model.members are networks that learn from the same rows; with bagging, give bagging.members");
         }

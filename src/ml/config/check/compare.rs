@@ -91,7 +91,8 @@ fn check_candidates(
             }
             let spec = |candidate: &Candidate| candidate.train.picture_spec();
             if candidates.first().is_some_and(|first| spec(first) != spec(&candidate)) {
-                let detail = "all candidates see the same pixels: one size, resize and color; set them in base".to_owned();
+                let detail =
+                    "all candidates see the same pixels: one size, resize and color; set them in base".to_owned();
                 errors.push(FieldError { pointer: format!("{pointer}/train/preprocess/image"), detail });
             }
             candidates.push(candidate);

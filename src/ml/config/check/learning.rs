@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::network::check_mlp;
+use super::picture_network::check_cnn;
 use crate::ml::config::reader::{FieldError, ObjectReader, Range, kind};
 use crate::ml::config::*;
 use crate::ml::labels::ClassCounts;
@@ -19,15 +20,18 @@ pub(super) fn check_model(
     enum Kind {
         Logistic,
         Mlp,
+        Cnn,
     }
     let mut model = reader.object("model", errors);
-    let kind = model.choice("type", Kind::Mlp, &[("logistic", Kind::Logistic), ("mlp", Kind::Mlp)], errors);
+    let kinds = [("logistic", Kind::Logistic), ("mlp", Kind::Mlp), ("cnn", Kind::Cnn)];
+    let kind = model.choice("type", Kind::Mlp, &kinds, errors);
     let config = match kind {
         Kind::Logistic => ModelConfig::Logistic {
             tolerance: model.number("tolerance", 1e-8, Range::Closed(1e-12, 1e-1), errors),
             max_iterations: model.integer("max_iterations", 1_000, 1, 1_000_000, errors) as usize,
         },
         Kind::Mlp => ModelConfig::Mlp(check_mlp(&mut model, limits, errors)),
+        Kind::Cnn => ModelConfig::Cnn(check_cnn(&mut model, limits, errors)),
     };
     model.finish(errors);
     config
@@ -80,7 +84,7 @@ pub(super) fn check_loss(
     if logistic && !convex {
         let member = if kind == "bce" { "label_smoothing" } else { "type" };
         let detail = "a logistic model is fitted with bce without label smoothing, or with class_balanced; \
-                      other losses are for model.type mlp";
+                      other losses are for networks";
         loss.error(member, detail, errors);
     }
     loss.finish(errors);

@@ -11,6 +11,7 @@ mod learning;
 mod network;
 #[cfg(test)]
 mod network_tests;
+mod picture_network;
 mod preparation;
 mod resample_table;
 mod resampling;
@@ -34,6 +35,7 @@ use bagging::{Beside, check_bagging};
 use evaluation::{Around, check_evaluation};
 use learning::{check_calibration, check_loss, check_model, check_regularization, check_threshold, is_logistic};
 use network::{check_optimizer, check_training};
+use picture_network::check_fits;
 use preparation::{check_preprocess, check_split};
 use resampling::{FeatureTypes, KnownClasses, check_resample, check_step_features};
 
@@ -102,6 +104,7 @@ impl TrainConfig {
         let sample_weight = check_sample_weight(reader, facts, &target, &split, errors);
         let model = check_model(reader, limits, errors);
         let preprocess = check_preprocess(reader, facts, &model, errors);
+        check_fits(&model, preprocess.image.as_ref(), errors);
         let counts = train_counts(class_counts.as_ref(), &positive_label, &split);
         let names = class_names(class_counts.as_ref(), &positive_label);
         let classes = KnownClasses { names: names.as_ref(), counts };
@@ -287,7 +290,7 @@ fn check_sample_weight(
              leave out resample"
                 .to_owned()
         }
-        Some(_) if is_logistic(reader) => "row weights are for model.type mlp".to_owned(),
+        Some(_) if is_logistic(reader) => "row weights are for networks".to_owned(),
         Some(_) => return Some(name),
     };
     reader.error("sample_weight", detail, errors);

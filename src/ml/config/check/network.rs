@@ -25,25 +25,30 @@ pub(super) fn check_mlp(
             errors,
         ),
         residual: model.boolean("residual", false, errors),
-        initializer: model.choice(
-            "initializer",
-            // Self-normalizing networks keep their variance only with this one (Klambauer et al. 2017).
-            if activation == Activation::Selu { Initializer::LecunNormal } else { Initializer::HeNormal },
-            &[
-                ("he_normal", Initializer::HeNormal),
-                ("he_uniform", Initializer::HeUniform),
-                ("glorot_normal", Initializer::GlorotNormal),
-                ("glorot_uniform", Initializer::GlorotUniform),
-                ("lecun_normal", Initializer::LecunNormal),
-                ("lecun_uniform", Initializer::LecunUniform),
-            ],
-            errors,
-        ),
+        initializer: check_initializer(model, activation, errors),
         prior_bias: model.boolean("prior_bias", true, errors),
         members: model.integer("members", 1, 1, limits.max_members as u64, errors) as usize,
     };
     check_layers_apply(model, &config, errors);
     config
+}
+
+pub(super) fn check_initializer(
+    model: &mut ObjectReader<'_>,
+    activation: Activation,
+    errors: &mut Vec<FieldError>,
+) -> Initializer {
+    // Self-normalizing networks keep their variance only with this one (Klambauer et al. 2017).
+    let default = if activation == Activation::Selu { Initializer::LecunNormal } else { Initializer::HeNormal };
+    let choices = [
+        ("he_normal", Initializer::HeNormal),
+        ("he_uniform", Initializer::HeUniform),
+        ("glorot_normal", Initializer::GlorotNormal),
+        ("glorot_uniform", Initializer::GlorotUniform),
+        ("lecun_normal", Initializer::LecunNormal),
+        ("lecun_uniform", Initializer::LecunUniform),
+    ];
+    model.choice("initializer", default, &choices, errors)
 }
 
 /// Refuses what would do nothing with these hidden layers.
@@ -143,7 +148,13 @@ pub(super) fn check_training(
     limits: &ConfigLimits,
     errors: &mut Vec<FieldError>,
 ) -> Option<Training> {
-    let ModelConfig::Mlp(mlp) = model else {
+    // Whether it normalizes over the batch; rows of a batch that serve most pictures well.
+    let (looks_at_the_batch, batch_size) = match model {
+        ModelConfig::Logistic { .. } => (None, 0),
+        ModelConfig::Mlp(mlp) => (Some(mlp.normalization == Normalization::Batch), 256),
+        ModelConfig::Cnn(cnn) => (Some(cnn.looks_at_the_batch()), 64),
+    };
+    let Some(looks_at_the_batch) = looks_at_the_batch else {
         if reader.present("training").is_some() {
             let detail = "a logistic model is solved exactly, without epochs or batches; see model.max_iterations";
             reader.error("training", detail, errors);
@@ -154,7 +165,7 @@ pub(super) fn check_training(
     let epochs = training.integer("epochs", 200, 1, limits.max_epochs as u64, errors) as usize;
     let config = Training {
         epochs,
-        batch_size: training.integer("batch_size", 256, 1, limits.max_batch_size as u64, errors) as usize,
+        batch_size: training.integer("batch_size", batch_size, 1, limits.max_batch_size as u64, errors) as usize,
         batches: training.choice(
             "batches",
             BatchKind::Shuffled,
@@ -173,7 +184,7 @@ pub(super) fn check_training(
     if config.batch_size == 1 && config.batches != BatchKind::Shuffled {
         training.error("batches", "a batch of a single row cannot have rows of both classes", errors);
     }
-    if config.batch_size == 1 && mlp.normalization == Normalization::Batch {
+    if config.batch_size == 1 && looks_at_the_batch {
         training.error("batch_size", "batch normalization needs at least 2 rows in a batch", errors);
     }
     training.finish(errors);

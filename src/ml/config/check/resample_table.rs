@@ -19,7 +19,8 @@ impl ResampleConfig {
         errors: &mut Vec<FieldError>,
     ) -> ResampleConfig {
         if facts.pictures.is_some() {
-            let detail = "its rows are pictures, which are resampled within training: `resample` of a train job".to_owned();
+            let detail =
+                "its rows are pictures, which are resampled within training: `resample` of a train job".to_owned();
             errors.push(FieldError { pointer: "/dataset_id".to_owned(), detail });
         }
         let seed = reader.integer("seed", 42, 0, MAX_SEED, errors);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::finding::{Evidence, Told, percent};
 use super::super::{Checked, Code, Run, Setting};
-use crate::ml::config::{ModelConfig, Optimizer};
+use crate::ml::config::{CnnSize, ModelConfig, Optimizer};
 
 /// How much less relative loss a simple model needs for the other to have failed.
 const BETTER: f64 = 0.05;
@@ -157,6 +157,14 @@ fn roomier(setting: &Setting<'_>) -> Value {
             // A shape that no line has shows only after some hundred steps.
             "training": {"batch_size": 64, "early_stopping": {"patience": 40}},
         }),
+        ModelConfig::Cnn(cnn) => {
+            let mut patch = loosened(setting, cnn.dropout);
+            if cnn.size == Some(CnnSize::Small) {
+                patch["model"]["size"] = json!("medium");
+            }
+            longer(setting, &mut patch);
+            patch
+        }
         ModelConfig::Mlp(mlp) => {
             let mut patch = loosened(setting, mlp.dropout);
             let is_small = mlp.hidden_layers.iter().all(|&units| units < 32);
@@ -164,12 +172,16 @@ fn roomier(setting: &Setting<'_>) -> Value {
                 patch["model"]["hidden_layers"] = json!([64, 64]);
                 patch["model"]["residual"] = json!(false);
             }
-            if let Some(training) = &setting.config.training {
-                patch["training"]["epochs"] = json!(training.epochs.max(200));
-                patch["training"]["early_stopping"] = json!({"patience": 40, "min_delta": 0.0});
-            }
+            longer(setting, &mut patch);
             patch
         }
+    }
+}
+
+fn longer(setting: &Setting<'_>, patch: &mut Value) {
+    if let Some(training) = &setting.config.training {
+        patch["training"]["epochs"] = json!(training.epochs.max(200));
+        patch["training"]["early_stopping"] = json!({"patience": 40, "min_delta": 0.0});
     }
 }
 
@@ -202,7 +214,7 @@ fn over_fitting(setting: &Setting<'_>, run: &Run<'_>) -> Option<Checked> {
 }
 
 fn held_back(setting: &Setting<'_>) -> Value {
-    if setting.mlp().is_none() {
+    if setting.config.training.is_none() {
         return json!({"regularization": {"l2": (setting.config.regularization.penalty.l2 * 10.0).max(1e-2)}});
     }
     json!({

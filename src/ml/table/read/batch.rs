@@ -99,9 +99,7 @@ impl Cells {
                 Cells::Texts(rows.iter().map(|row| texts.is_valid(*row).then(|| texts.value(*row))).collect())
             }
             Cells::Empty(_) => Cells::Empty(rows.len()),
-            Cells::Values(values) => {
-                Cells::Values(rows.iter().filter_map(|&row| values.get(row).cloned()).collect())
-            }
+            Cells::Values(values) => Cells::Values(rows.iter().filter_map(|&row| values.get(row).cloned()).collect()),
         }
     }
 

@@ -86,12 +86,7 @@ impl InputRows {
 }
 
 /// The pictures that are texts in a column; `None` if they are no texts, or something is wrong with some.
-fn pictures_of(
-    column: &Column,
-    spec: &PictureSpec,
-    limits: &TableLimits,
-    errors: &mut Errors,
-) -> Option<Pictures> {
+fn pictures_of(column: &Column, spec: &PictureSpec, limits: &TableLimits, errors: &mut Errors) -> Option<Pictures> {
     let Values::Categorical { codes, levels } = &column.values else { return None };
     let one = |text: &String| from_text(text, spec, &limits.pictures);
     // A text that comes again is read once.
@@ -146,8 +141,7 @@ mod tests {
         PictureSpec { shape: PictureShape { height: 1, width: 2, channels: 1 }, resize: Resize::Stretch };
 
     fn read(texts: &[Option<&str>]) -> Result<Pictures, Vec<(u64, String)>> {
-        let inputs =
-            Inputs::new(vec![ExpectedColumn { name: "image".to_owned(), column_type: ColumnType::Image }]);
+        let inputs = Inputs::new(vec![ExpectedColumn { name: "image".to_owned(), column_type: ColumnType::Image }]);
         let codes = (0..).zip(texts).map(|(code, text)| text.map_or(MISSING, |_| code)).collect();
         let levels = texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect();
         let column = Column { name: "image".to_owned(), values: Values::Categorical { codes, levels } };

@@ -71,9 +71,7 @@ impl<R: RandomAccess> PictureArchive<R> {
         if !problems.is_empty() {
             return Err(problems.into_error(false));
         }
-        Pictures::new(spec.shape, pixels).map_err(|error| ReadError::NotTheFormat {
-            format: "pictures of one shape",
-            detail: error.to_string(),
-        })
+        Pictures::new(spec.shape, pixels)
+            .map_err(|error| ReadError::NotTheFormat { format: "pictures of one shape", detail: error.to_string() })
     }
 }

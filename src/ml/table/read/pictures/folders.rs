@@ -33,7 +33,8 @@ pub(super) fn listed(archive: &Archive, max_errors: usize) -> Result<Listed, Rea
         problems.push(0, None, "there is no picture in the archive, and no manifest that names one");
     }
     for (_, parts) in pictures.iter().filter(|(_, parts)| parts.len() < 2) {
-        let detail = "lies in no folder, so that its class is not known; make a folder for each class, or add a manifest";
+        let detail =
+            "lies in no folder, so that its class is not known; make a folder for each class, or add a manifest";
         problems.push(0, None, format!("{:?}: {detail}", parts.concat()));
     }
     if !problems.is_empty() {

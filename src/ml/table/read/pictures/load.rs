@@ -6,7 +6,7 @@ use super::plan::{Plan, plan};
 use super::stream::{Fault, PictureStream};
 use super::{IMAGE_COLUMN, PATH_COLUMN};
 use crate::ml::observe::Stop;
-use crate::ml::picture::{PictureSpec, Pictures};
+use crate::ml::picture::{Decoded, Originals, PictureSpec, Pictures};
 use crate::ml::table::read::error::ReadError;
 use crate::ml::table::read::load::load_present;
 use crate::ml::table::read::options::check_names_exist;
@@ -59,23 +59,33 @@ fn read<R: TableSource>(
     let stream = PictureStream { source: input, archive: &plan.archive, limits, entries: &plan.listed.entries };
     let mut kept = Vec::new();
     let mut pixels = room(&plan, spec)?;
-    let mut take = |row: usize, found: Result<Vec<u8>, Fault>| {
-        if let Ok(picture) = found {
-            kept.push(row);
-            pixels.extend_from_slice(&picture);
+    let mut originals = Originals::default();
+    let mut take = |row: usize, found: Result<([u32; 2], Vec<u8>), Fault>| {
+        match found {
+            Ok((size, picture)) => {
+                kept.push(row);
+                originals.sizes.push(size);
+                pixels.extend_from_slice(&picture);
+            }
+            Err(_) => originals.unreadable += 1,
         }
         if kept.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     match spec {
-        Some(spec) => stream.each(&|picture| picture.placed(&spec), &mut take, step)?,
-        None => stream.each(&|_| Vec::new(), &mut take, step)?,
+        Some(spec) => stream.each(&|picture| (size(&picture), picture.placed(&spec)), &mut take, step)?,
+        None => stream.each(&|picture| (size(&picture), Vec::new()), &mut take, step)?,
     }
     let images = match spec {
-        Some(spec) => Values::Pictures(of_shape(spec, pixels)?),
+        Some(spec) => Values::Pictures(of_shape(spec, pixels)?.with_originals(originals)),
         None => paths(&plan, &kept),
     };
     let rest = rest(&plan, options, columns, &kept)?;
     assemble(columns, images, &paths(&plan, &kept), rest)
+}
+
+/// Height and width of a file; decoding bounds them.
+fn size(picture: &Decoded) -> [u32; 2] {
+    [picture.height, picture.width].map(|side| u32::try_from(side).unwrap_or(u32::MAX))
 }
 
 /// Room for the pixels of all pictures: a store that grows would take twice as much for a moment.
@@ -122,12 +132,7 @@ fn rest(
 }
 
 /// The columns in the order in which they are wanted.
-fn assemble(
-    columns: &[(String, ColumnType)],
-    images: Values,
-    paths: &Values,
-    rest: Table,
-) -> Result<Table, ReadError> {
+fn assemble(columns: &[(String, ColumnType)], images: Values, paths: &Values, rest: Table) -> Result<Table, ReadError> {
     let mut images = Some(images);
     let mut rest = rest.into_columns().into_iter();
     let ordered = columns.iter().filter_map(|(name, _)| match name.as_str() {

@@ -27,7 +27,8 @@ const PATH_COLUMNS: [&str; 2] = [PATH_COLUMN, "file_name"];
 pub(super) fn find<'a>(archive: &'a Archive, wanted: Option<&str>) -> Result<Option<&'a Entry>, ReadError> {
     if let Some(wanted) = wanted {
         let found = archive.entries.iter().find(|entry| entry.path == wanted);
-        let missing = || problem(None, format!("the archive has no file {}, which is to be its manifest", shown(wanted)));
+        let missing =
+            || problem(None, format!("the archive has no file {}, which is to be its manifest", shown(wanted)));
         return found.ok_or_else(missing).map(Some);
     }
     let depth = |entry: &Entry| entry.path.matches('/').count();
@@ -41,7 +42,8 @@ pub(super) fn find<'a>(archive: &'a Archive, wanted: Option<&str>) -> Result<Opt
         [entry] => Ok(Some(entry)),
         ref several => {
             let names: Vec<String> = several.iter().map(|entry| shown(&entry.path)).collect();
-            let detail = format!("there are several manifests, {}; say which by the parameter manifest", names.join(", "));
+            let detail =
+                format!("there are several manifests, {}; say which by the parameter manifest", names.join(", "));
             Err(problem(None, detail))
         }
     }

@@ -83,10 +83,9 @@ impl Plan {
             (false, true) => "no row of the manifest names it",
             (false, false) => "no picture by its name",
         };
-        let shown = others().take(most).map(|(entry, _)| ImageFile {
-            path: entry.path.clone(),
-            reason: reason(&entry.path).to_owned(),
-        });
+        let shown = others()
+            .take(most)
+            .map(|(entry, _)| ImageFile { path: entry.path.clone(), reason: reason(&entry.path).to_owned() });
         (others().count() as u64, shown.collect())
     }
 }

@@ -40,7 +40,7 @@ impl From<EntryFault> for Fault {
 impl From<DecodeError> for Fault {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::TooLarge { .. } => Fault::TooLarge(error.to_string()),
+            DecodeError::TooLarge { .. } | DecodeError::TooMuchMemory { .. } => Fault::TooLarge(error.to_string()),
             _ => Fault::Unreadable(error.to_string()),
         }
     }
