@@ -90,6 +90,8 @@ async fn a_network_is_asked_about_several_views_of_a_picture() {
     }
     let call = client.post(&format!("{path}?tta=spins")).header("content-type", "image/png").body(picture(false));
     assert_eq!(places(&call.send().await.expect_problem(422, "invalid-request")), ["?tta"]);
+    let call = client.post(&format!("{path}?explain=true")).header("content-type", "image/png").body(picture(false));
+    assert_eq!(places(&call.send().await.expect_problem(422, "invalid-request")), ["?explain"]);
     let table = client.upload("", data::csv(200)).await;
     let other = client.train(&table, data::quick()).await;
     let path = format!("/v1/models/{}/predict?tta=flips", other["id"].as_str().unwrap());

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::http::error::{ApiError, Code};
+use crate::http::problem::FieldProblem;
 use crate::ml::calibrate::Calibrator;
 use crate::ml::dossier::Dossier;
 use crate::ml::explain::{
@@ -93,6 +94,9 @@ impl Explained {
 fn refusal(error: ExplainError) -> ApiError {
     match error {
         ExplainError::TooMuch { .. } => ApiError::new(Code::TooManyRows, error.to_string()),
+        ExplainError::Pictures => {
+            ApiError::listing(Code::InvalidRequest, vec![FieldProblem::in_parameter("explain", error.to_string())])
+        }
         ExplainError::Background { .. } | ExplainError::Rows(_) => ApiError::internal(error),
     }
 }

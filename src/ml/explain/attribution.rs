@@ -72,6 +72,8 @@ pub enum ExplainError {
         "{rows} rows of {columns} columns are too much work to explain at once for a model of this size; at most {allowed} rows are explained"
     )]
     TooMuch { rows: usize, columns: usize, allowed: u64 },
+    #[error("a network that reads pictures has no columns that could contribute")]
+    Pictures,
     #[error("the background has {found} columns for {expected} of the model")]
     Background { found: usize, expected: usize },
     #[error("the rows do not fit the model")]
@@ -90,6 +92,9 @@ pub fn attribute(
     background: &[f64],
     table: &Table,
 ) -> Result<Attribution, ExplainError> {
+    if model.preprocessor.picture_shape().is_some() {
+        return Err(ExplainError::Pictures);
+    }
     let inputs = model.preprocessor.input_ranges();
     let expected = model.preprocessor.width();
     if background.len() != expected {

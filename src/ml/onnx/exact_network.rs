@@ -7,6 +7,7 @@
 
 use super::exact::{choose, erf, exp_m1, fused, number, operate, rounded, sigmoid, softplus, tanh};
 use super::graph::{Graph, STANDARD, Value, int, ints};
+use super::parts::Parts;
 use super::proto::DataType;
 use crate::ml::config::Activation;
 use crate::ml::kernel::{LANES, LEAK, SELU_ALPHA, SELU_SCALE};
@@ -14,7 +15,7 @@ use crate::ml::nn::{NORM_EPSILON, Network};
 
 /// The logits of a network, `[N, 1]`, of features `[N, width]`, both f32 numbers held as f64.
 pub(super) fn logits(graph: &mut Graph, name: &str, network: &Network, features: &Value) -> Value {
-    let parts = Parts { name, tensors: network.tensors() };
+    let parts = Parts::of(name, network);
     let activation = network.layout().activation;
     let mut below = features.clone();
     for (index, layer) in network.layout().hidden.iter().enumerate() {
@@ -35,17 +36,7 @@ pub(super) fn logits(graph: &mut Graph, name: &str, network: &Network, features:
     parts.output(graph, &below)
 }
 
-/// The tensors of one network by their names in artifacts.
-struct Parts<'a> {
-    name: &'a str,
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
-}
-
 impl Parts<'_> {
-    fn values(&self, tensor: &str) -> &[f32] {
-        self.tensors.iter().find(|(own, ..)| own == tensor).map_or(&[], |(.., values)| values)
-    }
-
     /// f32 numbers as one row of f64.
     fn held(&self, graph: &mut Graph, name: &str, values: &[f32]) -> Value {
         let row = graph.floats(&format!("{}.{name}", self.name), &[1, values.len()], values);

@@ -19,6 +19,7 @@ mod exact;
 mod exact_network;
 mod graph;
 mod metadata;
+mod parts;
 mod pictures;
 mod predictor;
 pub mod proto;

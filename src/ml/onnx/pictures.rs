@@ -4,6 +4,7 @@
 
 use super::activation::activated;
 use super::graph::{Graph, STANDARD, Value, int, ints};
+use super::parts::Parts;
 use super::proto::DataType;
 use crate::ml::nn::picture::{Action, Convolution, Finish, Map, Plan};
 use crate::ml::nn::{NORM_EPSILON, Network};
@@ -40,7 +41,7 @@ pub(super) fn flattened(graph: &mut Graph, pictures: &Value) -> Value {
 /// The logits `[N, 1]` of a convolutional network, f32, of scaled pictures.
 pub(super) fn logits(graph: &mut Graph, name: &str, network: &Network, plan: &Plan, pictures: &Value) -> Value {
     let channels_first = graph.node(STANDARD, "Transpose", &[pictures], vec![ints("perm", vec![0, 3, 1, 2])]);
-    let parts = Parts { name, tensors: network.tensors() };
+    let parts = Parts::of(name, network);
     let mut maps: Vec<Option<Value>> = vec![None; plan.maps.len()];
     maps[0] = Some(channels_first);
     for step in &plan.steps {
@@ -78,20 +79,9 @@ pub(super) fn logits(graph: &mut Graph, name: &str, network: &Network, plan: &Pl
     graph.node(STANDARD, "Gemm", &[&features, &weight, &bias], vec![int("transB", 1)])
 }
 
-/// A network by its tensors.
-struct Parts<'a> {
-    name: &'a str,
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
-}
-
 impl Parts<'_> {
-    fn values(&self, tensor: &str) -> &[f32] {
-        self.tensors.iter().find(|(own, ..)| own == tensor).map_or(&[], |(.., values)| values)
-    }
-
     fn tensor(&self, graph: &mut Graph, tensor: &str) -> Value {
-        let shape = self.tensors.iter().find(|(own, ..)| own == tensor).map_or(&[][..], |(_, shape, _)| shape);
-        graph.floats(&format!("{}.{tensor}", self.name), shape, self.values(tensor))
+        graph.floats(&format!("{}.{tensor}", self.name), self.shape(tensor), self.values(tensor))
     }
 
     /// Filters see so many channels each; there are so many groups of them.

@@ -130,26 +130,13 @@ fn columns_of_every_kind_become_the_same_features() {
     }
 }
 
-const ACTIVATIONS: [Activation; 10] = [
-    Activation::Relu,
-    Activation::LeakyRelu,
-    Activation::Prelu,
-    Activation::Elu,
-    Activation::Selu,
-    Activation::Gelu,
-    Activation::Silu,
-    Activation::Mish,
-    Activation::Tanh,
-    Activation::Sigmoid,
-];
-
 /// Each row's logit is a knot, and between any two lies a step, so that the last bit of a logit shows.
 #[test]
 fn under_an_isotonic_map_every_network_is_exact_to_the_last_bit() {
     let data = read_csv(BREAST_CANCER);
     let mut model = trained(&data, json!({}));
     let features = model.preprocessor.transform(&data.table).unwrap();
-    for activation in ACTIVATIONS {
+    for activation in Activation::ALL {
         for (normalization, hidden_layers) in [
             (Normalization::None, vec![20, 20]),
             (Normalization::Batch, vec![7]),
@@ -193,7 +180,7 @@ fn every_network_gives_its_logits() {
     let data = read_csv(GERMAN_CREDIT);
     let mut model = trained(&data, json!({}));
     let width = model.preprocessor.width();
-    for activation in ACTIVATIONS {
+    for activation in Activation::ALL {
         for normalization in [Normalization::None, Normalization::Batch, Normalization::Layer] {
             let shape = NetworkShape {
                 inputs: width,
