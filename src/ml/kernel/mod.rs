@@ -1,5 +1,5 @@
 //! The inner loops of networks: matrix products, activations, optimizer steps and sums over flat slices of f32; and
-//! those of searches for neighbours.
+//! those of searches for neighbours and of reading text.
 //!
 //! Each function has one body, compiled once per instruction set; which of them runs is found out at run time
 //! ([`level`]). All of them give the same bits: every product that is added is a fused multiply-add, every sum has
@@ -10,11 +10,12 @@
 //! loop has a remainder and no load straddles two lines.
 //!
 //! This is the only module with `unsafe`: calls into code compiled for instructions that were found to be there,
-//! loads and stores of whole vectors within slices whose lengths were checked, the aligned [`Buffer`], and advice to
-//! the system about pages.
+//! loads and stores of whole vectors within slices whose lengths were checked, the aligned [`Buffer`], memory that is written
+//! before it is read ([`append_rows`]), and advice to the system about pages.
 #![expect(unsafe_code, reason = "vector instructions and aligned memory; see above")]
 
 mod activation;
+mod append;
 mod buffer;
 mod channels;
 pub mod coefficients;
@@ -24,6 +25,7 @@ mod math;
 mod matmul;
 mod normalize;
 mod pages;
+mod places;
 mod reduce;
 mod standardize;
 mod step;
@@ -33,6 +35,7 @@ pub use activation::{
     parametric_relu, parametric_relu_gradient, parametric_relu_slopes, relu, relu_backward, relu_with_dropout,
     relu_with_dropout_backward,
 };
+pub use append::append_rows;
 pub use buffer::Buffer;
 pub use channels::{
     Lines, Then, add_pixel_products, add_weighted_pixels, channel_moments, channel_sums, finish_channels, keep_active,
@@ -49,6 +52,7 @@ pub use normalize::{
     scale_and_shift,
 };
 pub use pages::prefer_large_pages;
+pub use places::places_of;
 pub use reduce::{
     add_into, add_outer_product, add_rows, dot_rows, gather_rows, interpolate, l1_and_squares, scale, spread_rows,
 };

@@ -1,15 +1,20 @@
 //! Appending new rows below those that are there.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::{ResampleError, Task, report, root};
 use crate::ml::in_place::into_values;
-use crate::ml::kernel::prefer_large_pages;
+use crate::ml::kernel::{append_rows, prefer_large_pages};
 use crate::ml::sets::{Origin, TrainSet};
 
-/// Rows between two calls of the task's progress.
+/// Rows between two calls of the task's progress, where they are pushed one by one.
 const BLOCK_ROWS: usize = 16_384;
+/// Values between two calls of the task's progress, where rows are made on all threads: some hundredths of a second.
+const BLOCK_VALUES: usize = 4 << 20;
 
 /// A set with room for new rows of one class.
 pub(super) struct Growing {
@@ -45,32 +50,39 @@ impl Growing {
     pub(super) fn push_all(
         &mut self,
         task: &mut Task<'_>,
-        parents: impl Fn(usize) -> [usize; 2],
+        parents: impl Fn(usize) -> [usize; 2] + Sync,
         fill: impl Fn(usize, ArrayView2<'_, f64>, &mut [f64]) + Sync,
     ) -> Result<(), ResampleError> {
-        for first in (0..self.added).step_by(BLOCK_ROWS) {
+        let block_rows = (BLOCK_VALUES / self.columns.max(1)).max(1);
+        let whole = if task.keep_integers { self.set.kinds.whole.clone() } else { Vec::new() };
+        for first in (0..self.added).step_by(block_rows) {
             report(task.progress, first as f64 / self.added as f64)?;
-            let block = first..self.added.min(first + BLOCK_ROWS);
-            let whole = if task.keep_integers { &self.set.kinds.whole[..] } else { &[] };
-            // Zeros on all threads, since the system hands out the memory as it is written to.
-            self.values.par_extend((0..block.len() * self.columns).into_par_iter().map(|_| 0.0));
-            let (before, values) = halves(&mut self.values, self.rows, self.columns, first);
-            let rows = values.par_chunks_exact_mut(self.columns.max(1)).enumerate().with_min_len(256);
-            let broken = rows.filter_map(|(row, out)| {
-                fill(first + row, before, out);
+            let block = first..self.added.min(first + block_rows);
+            let not_finite = AtomicUsize::new(usize::MAX);
+            let (rows, columns) = (self.rows, self.columns);
+            append_rows(&mut self.values, columns, block.len(), |place, before, out| {
+                fill(first + place, view(before, rows, columns), out);
                 whole.iter().for_each(|whole| whole.round(&mut out[whole.column]));
-                out.iter().position(|value| !value.is_finite())
+                if !all_finite(out) {
+                    let column = out.iter().position(|value| !value.is_finite()).unwrap_or_default();
+                    not_finite.fetch_min(column, Ordering::Relaxed);
+                }
             });
-            if let Some(column) = broken.min() {
-                return Err(ResampleError::NotFinite { column });
-            }
-            for new in block {
-                let parents = parents(new).map(|parent| root(self.set.origins[parent]));
-                self.set.labels.push(self.class);
-                self.set.origins.push(Origin::Synthetic { step: task.step, parents });
+            match not_finite.into_inner() {
+                usize::MAX => self.note_origins(task.step, block, &parents),
+                column => return Err(ResampleError::NotFinite { column }),
             }
         }
         Ok(())
+    }
+
+    /// Says of some new rows where they come from.
+    fn note_origins(&mut self, step: u16, rows: Range<usize>, parents: &(impl Fn(usize) -> [usize; 2] + Sync)) {
+        let known = &self.set.origins;
+        let origin = |row| Origin::Synthetic { step, parents: parents(row).map(|parent| root(known[parent])) };
+        let origins: Vec<Origin> = rows.into_par_iter().with_min_len(1024).map(origin).collect();
+        self.set.labels.resize(self.set.labels.len() + origins.len(), self.class);
+        self.set.origins.extend(origins);
     }
 
     /// Appends a row whose parents are rows of the set; `fill` is given the rows that were there before and computes
@@ -133,8 +145,28 @@ impl Growing {
 /// The `rows` rows that were there before, and the new ones from the `first` on.
 fn halves(values: &mut [f64], rows: usize, columns: usize, first: usize) -> (ArrayView2<'_, f64>, &mut [f64]) {
     let (before, after) = values.split_at_mut(rows * columns);
-    let before = ArrayView2::from_shape((rows, columns), before).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]));
-    (before, &mut after[first * columns..])
+    (view(before, rows, columns), &mut after[first * columns..])
+}
+
+/// The first `rows` rows of values.
+fn view(values: &[f64], rows: usize, columns: usize) -> ArrayView2<'_, f64> {
+    // The values are as many as the shape has.
+    let values = ArrayView2::from_shape((rows, columns), &values[..rows * columns]);
+    values.unwrap_or_else(|_| ArrayView2::from(&[[]; 0]))
+}
+
+/// Looks at all values, whatever they are, which vectors do at once.
+fn all_finite(values: &[f64]) -> bool {
+    values.iter().fold(true, |all, value| all & value.is_finite())
+}
+
+/// `out` becomes the point of the line between two rows, at that share of the way.
+pub(super) fn point_between(from: &[f64], to: &[f64], at: f64, out: &mut [f64]) {
+    let ends = || from.iter().zip(to);
+    out.iter_mut().zip(ends()).for_each(|(out, (from, to))| *out = from + at * (to - from));
+    if !all_finite(out) {
+        out.iter_mut().zip(ends()).for_each(|(out, (&from, &to))| *out = between(from, to, at));
+    }
 }
 
 /// `from + at * (to - from)`, also where the difference of two huge numbers overflows.
@@ -145,11 +177,26 @@ pub(super) fn between(from: f64, to: f64, at: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::between;
+    use super::{all_finite, between, point_between};
 
     #[test]
     fn a_point_between_huge_ends_is_finite() {
         assert_eq!(between(1.0, 3.0, 0.25), 1.5);
         assert_eq!(between(-1.6e308, 1.6e308, 0.5), 0.0);
+        let mut point = [7.0; 2];
+        point_between(&[1.0, -1.6e308], &[3.0, 1.6e308], 0.25, &mut point);
+        assert_eq!(point, [1.5, between(-1.6e308, 1.6e308, 0.25)]);
+    }
+
+    #[test]
+    fn one_value_that_is_not_finite_is_found_anywhere() {
+        assert!(all_finite(&[]) && all_finite(&[f64::MAX; 37]));
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for place in 0..37 {
+                let mut values = [1.0; 37];
+                values[place] = value;
+                assert!(!all_finite(&values));
+            }
+        }
     }
 }

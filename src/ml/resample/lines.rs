@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use ndarray::{ArrayView2, Axis, CowArray, Ix2};
 
 use super::categories::Categories;
-use super::grow::{Growing, between};
+use super::grow::{Growing, point_between};
 use super::{ResampleError, Task};
 use crate::ml::neighbours::{Found, Neighbours};
 use crate::ml::observe::Stop;
@@ -158,8 +158,7 @@ pub(super) fn extend(
 }
 
 fn walk(rows: ArrayView2<'_, f64>, line: &Line, out: &mut [f64]) {
-    let ends = rows.row(line.from).into_iter().zip(rows.row(line.to));
-    for (value, (&from, &to)) in out.iter_mut().zip(ends) {
-        *value = between(from, to, line.at);
-    }
+    // Rows lie one after the other, so that each is a slice.
+    let ends = [line.from, line.to].map(|row| rows.index_axis_move(Axis(0), row).to_slice().unwrap_or_default());
+    point_between(ends[0], ends[1], line.at, out);
 }

@@ -8,6 +8,7 @@ use memchr::memchr;
 use super::eight::Eight;
 use super::exact_csv::from_csv;
 use super::grid::{GridBuilder, Slot};
+use super::plain_csv::PlainCsv;
 use super::{CellError, CsvRows, InputRows, Inputs};
 use crate::ml::table::TableLimits;
 use crate::ml::table::cell::{MissingMarkers, POWERS_OF_TEN};
@@ -54,20 +55,22 @@ fn quick_csv(
     // What may be part of a number, or has a meaning of its own, parts no fields here.
     let delimiter = u8::try_from(delimiter).ok().filter(|byte| matches!(byte, b',' | b';' | b'|' | b'\t' | b' '))?;
     let plan = Plan::of(&block.header, delimiter, inputs, limits)?;
+    let plain_numbers = !markers.may_be_numbers();
+    let mut grid = GridBuilder::new(inputs, limits, rows_about(&block.rows, plan.places.len()));
+    if let Some(numbers) = grid.only_numbers().filter(|_| plain_numbers && plan.is_straight) {
+        let plain = PlainCsv { delimiter, fields: plan.places.len(), markers, limits };
+        if let Some(rows) = plain.read(&block.rows, numbers) {
+            return Some(InputRows { columns: grid.finish(), rows, ignored_columns: plan.ignored });
+        }
+        numbers.clear();
+    }
     let text = std::str::from_utf8(&block.rows).ok()?;
     let mut fields = Fields { text, at: 0, delimiter };
-    let mut grid = GridBuilder::new(inputs, limits, fields.rows_about(plan.places.len()));
-    let plain_numbers = !markers.may_be_numbers();
     let mut rows = 0;
     while fields.begin_row() {
         let start = fields.at;
-        match grid.only_numbers().filter(|_| plain_numbers && plan.is_straight) {
-            Some(numbers) => fields.numbers(plan.places.len(), markers, limits, numbers)?,
-            None => {
-                grid.begin_row();
-                fields.cells(&plan, plain_numbers, markers, limits, &mut grid)?;
-            }
-        }
+        grid.begin_row();
+        fields.cells(&plan, plain_numbers, markers, limits, &mut grid)?;
         (fields.at - start <= limits.max_row_bytes).then_some(())?;
         rows += 1;
         (rows as u64 <= limits.max_rows).then_some(())?;
@@ -108,6 +111,22 @@ impl Plan {
     }
 }
 
+/// About how many rows of so many fields there are, if all are as long as the first; never more than there can be.
+fn rows_about(text: &[u8], fields: usize) -> usize {
+    let first = memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+    // A few more, so that seldom more room is needed. A field takes a byte at least, with what ends it.
+    text.len() * 17 / 16 / first.max(fields).max(1) + 1
+}
+
+/// The number that a whole field is, where it is more than a few digits; a missing one is NaN. `None` for anything else.
+#[inline(never)]
+pub(super) fn longer_number(field: &[u8], markers: &MissingMarkers, limits: &TableLimits) -> Option<f64> {
+    // Nothing parts a field from the next where there is none.
+    let mut fields = Fields { text: std::str::from_utf8(field).ok()?, at: 0, delimiter: b'\n' };
+    let number = fields.longer_number(markers, limits)?;
+    (fields.at == field.len()).then_some(number)
+}
+
 /// A place in rows of CSV.
 struct Fields<'a> {
     text: &'a str,
@@ -118,29 +137,6 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn byte(&self, at: usize) -> Option<u8> {
         self.text.as_bytes().get(at).copied()
-    }
-
-    /// About how many rows of so many fields there are, if all are as long as the first; never more than there can be.
-    fn rows_about(&self, fields: usize) -> usize {
-        let bytes = self.text.as_bytes();
-        let first = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-        // A few more, so that seldom more room is needed. A field takes a byte at least, with what ends it.
-        bytes.len() * 17 / 16 / first.max(fields).max(1) + 1
-    }
-
-    /// Passes a row of `count` numbers, which are appended to `numbers`.
-    fn numbers(
-        &mut self,
-        count: usize,
-        markers: &MissingMarkers,
-        limits: &TableLimits,
-        numbers: &mut Vec<f64>,
-    ) -> Option<()> {
-        for index in 0..count {
-            numbers.push(self.numeric(markers, limits)?);
-            (self.end_field()? == (index + 1 == count)).then_some(())?;
-        }
-        Some(())
     }
 
     /// Passes a row of whatever columns.

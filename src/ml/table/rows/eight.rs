@@ -28,6 +28,30 @@ impl Eight {
         let back = other.0.unbounded_shl(8 * 8_u32.saturating_sub(more as u32));
         number(front | back)
     }
+
+    /// The decimal that the last `length` bytes are: all of its digits as one number, and how many of them follow the point.
+    /// `None` for anything else, and for more bytes than there are.
+    #[inline(always)]
+    pub(super) fn ending_decimal(self, length: usize) -> Option<(u32, usize)> {
+        if !(1..=8).contains(&length) {
+            return None;
+        }
+        // What is before them becomes noughts.
+        let bytes = self.0 & (u64::MAX << (64 - 8 * length as u32));
+        // As in `digits`: a carry makes a digit look like none at worst.
+        let others = (bytes.wrapping_add(0x7676_7676_7676_7676) | bytes) & 0x8080_8080_8080_8080;
+        if others == 0 {
+            return Some((number(bytes), 0));
+        }
+        let point = others.trailing_zeros() & !7;
+        let is_point = (bytes >> point) as u8 == b'.' ^ b'0';
+        if !is_point || !others.is_power_of_two() || length == 1 {
+            return None;
+        }
+        let before = bytes & !(u64::MAX << point);
+        let behind = bytes & u64::MAX.unbounded_shl(point + 8);
+        Some((number(behind | before << 8), 7 - point as usize / 8))
+    }
 }
 
 /// The number of eight digits, the first the lowest byte: pairs, then fours, then all.
@@ -60,6 +84,34 @@ mod tests {
         }
         assert_eq!(eight("00000000").digits(), 8);
         assert!(Eight::at(b"1234567", 0).is_none());
+    }
+
+    #[test]
+    fn bytes_at_the_end_are_a_decimal_or_nothing() {
+        let decimal = |text: &str, length| eight(text).ending_decimal(length);
+        assert_eq!(decimal("12345678", 8), Some((12_345_678, 0)));
+        assert_eq!(decimal("x,-12.50", 5), Some((1250, 2)));
+        assert_eq!(decimal("x,-12.50", 6), None, "a sign is no digit");
+        assert_eq!(decimal("1234.567", 8), Some((1_234_567, 3)));
+        assert_eq!(decimal(".1234567", 8), Some((1_234_567, 7)));
+        assert_eq!(decimal("1234567.", 8), Some((1_234_567, 0)));
+        assert_eq!(decimal("xxxxxxx.", 1), None, "a point alone");
+        assert_eq!(decimal("xxxxxx..", 2), None);
+        assert_eq!(decimal("xxx1.2.3", 5), None);
+        assert_eq!(decimal("12345678", 0), None);
+        assert_eq!(decimal("12345678", 9), None);
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_digit() && *byte != b'.') {
+            for place in 0..8 {
+                for plain in [*b"90817263", *b"90.17263", *b"908172.3"] {
+                    let mut bytes = plain;
+                    bytes[place] = byte;
+                    let found = Eight::at(&bytes, 0).unwrap();
+                    assert_eq!(found.ending_decimal(8), None, "{bytes:?}");
+                    // In front of the decimal anything may stand.
+                    assert!(place == 7 || found.ending_decimal(7 - place).is_some(), "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod grid;
 mod inputs;
 mod ndjson;
 mod pictures;
+mod plain_csv;
 mod quick_json;
 mod scan;
 mod sink;
