@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use ndarray::{ArrayView2, Axis, CowArray, Ix2};
+use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
 
 use super::categories::Categories;
 use super::grow::{Growing, point_between};
@@ -147,18 +147,50 @@ pub(super) fn extend(
     lines: &Lines,
 ) -> Result<TrainSet, ResampleError> {
     let groups = set.kinds.categories.clone();
+    let known = Ends::of(&set, &lines.lines);
     let mut growing = Growing::new(set, class, lines.lines.len());
-    let ends = |index: usize| [lines.lines[index].from, lines.lines[index].to];
-    growing.push_all(task, ends, |index, rows, out| {
-        walk(rows, &lines.lines[index], out);
+    let parents = |index: usize| [lines.lines[index].from, lines.lines[index].to];
+    growing.push_all(task, parents, |index, rows, out| {
+        let [from, to] = parents(index).map(|row| known.row(rows, row));
+        point_between(from, to, lines.lines[index].at, out);
         let takes = lines.takes.get(index * groups.len()..).unwrap_or_default();
         Categories::take(&groups, rows, takes, out);
     })?;
     Ok(growing.finish())
 }
 
-fn walk(rows: ArrayView2<'_, f64>, line: &Line, out: &mut [f64]) {
-    // Rows lie one after the other, so that each is a slice.
-    let ends = [line.from, line.to].map(|row| rows.index_axis_move(Axis(0), row).to_slice().unwrap_or_default());
-    point_between(ends[0], ends[1], line.at, out);
+/// The rows at the ends of lines. Where they are few, they are copied to one place: each is read many times, and one that lies
+/// far from the others is as far from the processor each time.
+struct Ends {
+    /// Copies, and where among them each row is.
+    copies: Option<(Array2<f64>, Vec<u32>)>,
+}
+
+impl Ends {
+    /// So many rows of the set for each that is copied, at least.
+    const FEW: usize = 8;
+
+    fn of(set: &TrainSet, lines: &[Line]) -> Self {
+        let (mut places, mut rows) = (vec![u32::MAX; set.rows()], Vec::new());
+        for row in lines.iter().flat_map(|line| [line.from, line.to]) {
+            if places[row] == u32::MAX {
+                if rows.len() >= set.rows() / Self::FEW {
+                    return Self { copies: None };
+                }
+                places[row] = rows.len() as u32;
+                rows.push(row);
+            }
+        }
+        Self { copies: Some((set.features.select(Axis(0), &rows), places)) }
+    }
+
+    /// A row of the set, which has these rows.
+    fn row<'a>(&'a self, rows: ArrayView2<'a, f64>, row: usize) -> &'a [f64] {
+        let found = match &self.copies {
+            Some((copies, places)) => copies.row(places[row] as usize),
+            None => rows.index_axis_move(Axis(0), row),
+        };
+        // Rows lie one after the other, so that each is a slice.
+        found.to_slice().unwrap_or_default()
+    }
 }
