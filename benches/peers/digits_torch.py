@@ -5,7 +5,7 @@
     python benches/peers/digits_torch.py train DIR
 
 `split` writes DIR/digits-SEED.zip for seeds 1 to 5: the same pictures with a manifest whose column `split` says train, validation
-or test (60 : 20 : 20, each class by itself), so that Evenkeel (examples/picture_remedies.rs) and PyTorch see the same rows. `train`
+or test (60 : 20 : 20, each class by itself), so that Evenkeel (benches/picture_remedies.py) and PyTorch see the same rows. `train`
 prints the average precision on the test pictures after the last of 40 epochs, mean and deviation over the seeds.
 """
 

@@ -1,8 +1,9 @@
-"""FastAPI with Pillow and onnxruntime: one picture in, its probability out.
+"""FastAPI with Pillow and onnxruntime: one picture in, its probability out. scripts/bench-pictures runs it.
 
-    MODEL=network.onnx SIZE=32 uvicorn picture_app:app --port 8091 --workers 2 --no-access-log --loop uvloop --http httptools
+    MODEL=network.onnx uvicorn picture_app:app --port 8091 --workers 2 --no-access-log --loop uvloop --http httptools
 
-The network takes `[N, SIZE, SIZE, 3]` from 0 to 1 (`picture_network.py` makes one); pictures are resized as Evenkeel resizes them.
+The network is one that Evenkeel exported: it reads `[N, height, width, 3]` of 8 bits. Pictures are resized as Evenkeel resizes
+them. Each worker computes on one thread, so that two of them use two processors.
 """
 
 import io
@@ -13,11 +14,11 @@ import onnxruntime as ort
 from fastapi import FastAPI, Request
 from PIL import Image, ImageOps
 
-SIZE = int(os.environ["SIZE"])
 options = ort.SessionOptions()
 options.intra_op_num_threads = 1
 session = ort.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
-name = session.get_inputs()[0].name
+pixels = session.get_inputs()[0]
+SIZE = (pixels.shape[2], pixels.shape[1])
 app = FastAPI()
 
 
@@ -29,6 +30,7 @@ async def livez():
 @app.post("/predict")
 async def predict(request: Request):
     picture = Image.open(io.BytesIO(await request.body())).convert("RGB")
-    picture = ImageOps.pad(picture, (SIZE, SIZE), Image.Resampling.BILINEAR)
-    pixels = np.asarray(picture, dtype=np.float32)[None] / 255
-    return {"probability": float(session.run(None, {name: pixels})[0].ravel()[0])}
+    if picture.size != SIZE:
+        picture = ImageOps.pad(picture, SIZE, Image.Resampling.BILINEAR)
+    found = session.run(["probability"], {pixels.name: np.asarray(picture)[None]})
+    return {"probability": float(found[0].ravel()[0])}

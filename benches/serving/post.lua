@@ -1,10 +1,10 @@
--- wrk -s post.lua URL -- BODY.json: posts the file again and again, and prints one line of JSON at the end.
+-- wrk -s post.lua URL -- BODY [MEDIA TYPE]: posts the file again and again, and prints one line of JSON at the end.
 function init(args)
-  local file = assert(io.open(args[1], "r"))
+  local file = assert(io.open(args[1], "rb"))
   local body = file:read("*a")
   file:close()
   wrk.method = "POST"
-  wrk.headers["Content-Type"] = "application/json"
+  wrk.headers["Content-Type"] = args[2] or "application/json"
   request_text = wrk.format(nil, nil, nil, body)
 end
 

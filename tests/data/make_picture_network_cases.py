@@ -223,6 +223,8 @@ CASES = [
     ((6, 6, 3), [residual([conv(4, stride=2)], True), activation()]),
     ((6, 6, 1), [residual([conv(1), activation()]), residual([residual([conv(3)], True), pool("max", 2, 2, 0)], True)]),
     ((8, 8, 3), [conv(4, bias=False), NORM, activation(), *block(4), *block(6, 2), *block(18, 2, "silu"), AVERAGE]),
+    # Wide enough to be computed in tiles.
+    ((8, 7, 1), [conv(16, bias=False), NORM, activation(), residual([conv(16)]), conv(2)]),
 ]
 
 if __name__ == "__main__":

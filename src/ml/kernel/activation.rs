@@ -185,10 +185,9 @@ vectorized! {
 }
 
 vectorized! {
-    /// Overwrites `sum` with the derivatives by the slopes of [`parametric_relu`]; rows are as long as `sum`.
+    /// Adds the derivatives by the slopes of [`parametric_relu`] to `sum`; rows are as long as it.
     /// `before` holds its inputs, times the factors of dropout.
     pub fn parametric_relu_gradient(d_output: &[f32], before: &[f32], sum: &mut [f32]) {
-        sum.fill(0.0);
         let stride = sum.len().max(1);
         for (row, before) in d_output.chunks_exact(stride).zip(before.chunks_exact(stride)) {
             for ((sum, &d), &before) in sum.iter_mut().zip(row).zip(before) {

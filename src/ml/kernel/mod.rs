@@ -29,6 +29,7 @@ mod places;
 mod reduce;
 mod standardize;
 mod step;
+mod winograd;
 
 pub use activation::{
     Dropout, LEAK, SELU_ALPHA, SELU_SCALE, activate, activate_with_slopes, drop_units, drop_values, multiply,
@@ -58,6 +59,7 @@ pub use reduce::{
 };
 pub use standardize::{Standards, standardize};
 pub use step::{AdamFactors, Penalty, RmsPropFactors, SgdFactors, adam, penalty_gradient, rms_prop, sgd};
+pub use winograd::{TileRoom, TiledArea};
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use ndarray::Array2;
 
-use super::inference::score_blocks;
+use super::inference::{Prepared, score_blocks};
 use super::members::train_all;
 use super::network::Network;
 use super::pass::Batch;
@@ -26,14 +26,15 @@ const BLOCK: usize = 256;
 pub struct Ensemble {
     first: Network,
     others: Vec<Network>,
+    prepared: Prepared,
 }
 
 impl Ensemble {
     pub fn new(first: Network, others: Vec<Network>) -> Self {
-        Self { first, others }
+        Self { first, others, prepared: Prepared::default() }
     }
 
-    pub fn members(&self) -> impl Iterator<Item = &Network> {
+    pub fn members(&self) -> impl Iterator<Item = &Network> + Clone {
         std::iter::once(&self.first).chain(&self.others)
     }
 
@@ -105,7 +106,7 @@ impl Ensemble {
     pub fn logits_by(&self, rows: usize, fill: impl FnMut(Range<usize>, &mut [f32], usize)) -> Vec<f64> {
         let mut logits: Vec<f64> = Vec::with_capacity(rows);
         let mut start = 0;
-        score_blocks(self.members(), self.first.inputs(), rows, fill, |member, found| {
+        score_blocks(self.members(), &self.prepared, self.first.inputs(), rows, fill, |member, found| {
             let found = found.iter().map(|logit| f64::from(*logit));
             if member == 0 {
                 start = logits.len();

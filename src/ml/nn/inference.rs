@@ -1,6 +1,8 @@
 //! Prediction: features to logits, in blocks of rows.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
@@ -26,14 +28,14 @@ const SHARED_ROWS: usize = 64;
 /// A network of any kind, ready to score rows.
 pub(super) enum Scorer<'a> {
     Rows(RowScorer<'a>),
-    Pictures(PictureScorer<'a>),
+    Pictures(Arc<PictureScorer>),
 }
 
 impl<'a> Scorer<'a> {
     /// For blocks of up to `rows` rows.
     pub(super) fn new(network: &'a Network, rows: usize) -> Self {
         match PictureScorer::new(network) {
-            Some(scorer) => Scorer::Pictures(scorer),
+            Some(scorer) => Scorer::Pictures(Arc::new(scorer)),
             None => Scorer::Rows(RowScorer::new(network, rows)),
         }
     }
@@ -45,6 +47,36 @@ impl<'a> Scorer<'a> {
             Scorer::Rows(scorer) => scorer.score(batch, logits),
             Scorer::Pictures(scorer) => scorer.score(batch, logits),
         }
+    }
+}
+
+/// What makes networks that do not change any more ready to score pictures, made when it is first asked for.
+#[derive(Clone, Default)]
+pub(super) struct Prepared(OnceLock<Vec<Option<Arc<PictureScorer>>>>);
+
+impl Prepared {
+    /// The scorers of the same networks every time, for blocks of up to `rows` rows.
+    fn scorers<'a>(&self, networks: impl Iterator<Item = &'a Network> + Clone, rows: usize) -> Vec<Scorer<'a>> {
+        let make = || networks.clone().map(|network| PictureScorer::new(network).map(Arc::new)).collect();
+        let known = self.0.get_or_init(make);
+        let ready = |(network, known): (&'a Network, &Option<Arc<PictureScorer>>)| match known {
+            Some(scorer) => Scorer::Pictures(Arc::clone(scorer)),
+            None => Scorer::Rows(RowScorer::new(network, rows)),
+        };
+        networks.zip(known).map(ready).collect()
+    }
+}
+
+/// Whether there is something ready yet tells nothing of the networks.
+impl PartialEq for Prepared {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Prepared")
     }
 }
 
@@ -122,7 +154,8 @@ fn activate_layer(network: &Network, layer: &HiddenLayout, input: Batch<'_>, out
 /// One logit per row for each of some networks with the same inputs. `fill` writes the features of some rows, each so
 /// much after the one before. `take` is given the logits of each block, of one network after the other.
 pub(super) fn score_blocks<'a>(
-    networks: impl Iterator<Item = &'a Network>,
+    networks: impl Iterator<Item = &'a Network> + Clone,
+    prepared: &Prepared,
     inputs: usize,
     rows: usize,
     mut fill: impl FnMut(Range<usize>, &mut [f32], usize),
@@ -130,7 +163,7 @@ pub(super) fn score_blocks<'a>(
 ) {
     let block = BLOCK.min(rows);
     let (mut features, mut logits) = (Rows::zeros(block, inputs), vec![0.0; block]);
-    let mut scorers: Vec<Scorer<'_>> = networks.map(|network| Scorer::new(network, block)).collect();
+    let mut scorers = prepared.scorers(networks, block);
     for start in (0..rows).step_by(BLOCK) {
         let count = BLOCK.min(rows - start);
         let (stride, logits) = (features.stride(), &mut logits[..count]);

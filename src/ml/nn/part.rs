@@ -182,7 +182,9 @@ impl HiddenPart {
         let used = rows * stride(layer.units);
         let d_output = &mut self.d_output[..used];
         if let (Some(place), Some(before)) = (&layer.below, &self.before) {
-            parametric_relu_gradient(d_output, &before[..used], &mut gradient[place.clone()]);
+            let sum = &mut gradient[place.clone()];
+            sum.fill(0.0);
+            parametric_relu_gradient(d_output, &before[..used], sum);
         }
         match (&self.slopes, dropout) {
             (None, None) => relu_backward(d_output, &self.output[..used]),

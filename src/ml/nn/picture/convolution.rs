@@ -1,16 +1,14 @@
-//! Convolutions there and back, as products over the memory of maps.
+//! Convolutions there and back, as products over the memory of maps: tile by tile where that takes fewer multiplications,
+//! else directly.
 
 use std::ops::Range;
 
 use super::plan::{Convolution, Map};
 use super::window::{Frame, Phase, runs};
 use crate::ml::kernel::{
-    Area, Buffer, Run, Start, add_pixel_products, add_weighted_pixels, convolve, convolve_gradient, stride, transpose,
+    Area, Buffer, LANES, Run, Start, TileRoom, TiledArea, add_pixel_products, add_weighted_pixels, convolve,
+    convolve_gradient, stride, transpose,
 };
-
-/// Pictures of a part of the work, and where each of them is one pixel of a product.
-const PICTURES: usize = 4;
-const VECTORS: usize = 16;
 
 /// A product of patches of one map with pixels of another.
 #[derive(Debug, Clone)]
@@ -65,9 +63,51 @@ struct Back {
     weights: Range<usize>,
 }
 
+/// A convolution in tiles: of the input, of the derivatives by the output, and for those by the weights; with the weights
+/// of the first two at their positions.
+#[derive(Debug, Clone)]
+struct Tiles {
+    there: (TiledArea, Buffer),
+    back: (TiledArea, Buffer),
+    gradient: TiledArea,
+}
+
+impl Tiles {
+    /// `None` where they do not save half of the multiplications, or the sums around them cost as much.
+    fn new(convolution: &Convolution, input: &Map, output: &Map) -> Option<Self> {
+        let window = convolution.window;
+        let fits = window.kernel == [3, 3] && window.stride == 1 && input.frame.step == stride(input.channels);
+        let tiles: usize = output.sides.iter().map(|side| side.div_ceil(4)).product();
+        let saves = output.sides[0] * output.sides[1] * 9 >= 2 * 36 * tiles;
+        if !fits || !saves || input.channels.min(output.channels) < LANES {
+            return None;
+        }
+        let steps = |frame: &Frame| [frame.size(), frame.line(), frame.step];
+        let there = TiledArea {
+            sides: output.sides,
+            input_steps: steps(&input.frame),
+            output_steps: steps(&output.frame),
+            channels: [input.channels, stride(output.channels)],
+        };
+        let back = TiledArea {
+            sides: input.sides,
+            input_steps: steps(&output.d_frame),
+            output_steps: steps(&input.d_frame),
+            channels: [output.channels, stride(input.channels)],
+        };
+        let weights = |area: &TiledArea, is_used: bool| Buffer::zeros(if is_used { area.weights() } else { 0 });
+        Some(Self {
+            there: (there, weights(&there, true)),
+            back: (back, weights(&back, !convolution.back.is_empty())),
+            gradient: TiledArea { output_steps: steps(&output.d_frame), ..there },
+        })
+    }
+}
+
 /// A convolution with all places in memory worked out.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
+    tiles: Option<Tiles>,
     there: Product,
     /// As `there`, to the derivatives by the output.
     gradient: Product,
@@ -83,17 +123,15 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// For prediction, which knows no way back.
-    pub(super) fn one_way(convolution: &Convolution, input: &Map, output: &Map) -> Self {
-        Self::with_back(convolution, &[], input, output)
+    /// For prediction, which knows no way back and no other weights.
+    pub(super) fn one_way(convolution: &Convolution, input: &Map, output: &Map, weights: &[f32]) -> Self {
+        let mut kernel = Self::new(&Convolution { back: Vec::new(), ..convolution.clone() }, input, output);
+        kernel.read(weights);
+        kernel
     }
 
     pub(super) fn new(convolution: &Convolution, input: &Map, output: &Map) -> Self {
-        Self::with_back(convolution, &convolution.back, input, output)
-    }
-
-    fn with_back(convolution: &Convolution, phases: &[Phase], input: &Map, output: &Map) -> Self {
-        let window = convolution.window;
+        let (window, phases): (_, &[Phase]) = (convolution.window, &convolution.back);
         let taps: Vec<[usize; 2]> = window.taps().collect();
         let corner = -(window.padding as isize);
         let towards = |frame: &Frame| Product {
@@ -132,6 +170,7 @@ impl Kernel {
             rows = end;
         }
         Self {
+            tiles: Tiles::new(convolution, input, output),
             there: towards(&output.frame),
             gradient: towards(&output.d_frame),
             back,
@@ -142,25 +181,34 @@ impl Kernel {
         }
     }
 
-    /// Pictures to be worked on together.
-    pub(super) fn pictures(&self) -> usize {
-        if self.there.is_vector { VECTORS } else { PICTURES }
-    }
-
-    /// The output of some pictures.
+    /// The output of some pictures, from the weights that were read last.
     pub(super) fn forward(
         &self,
         pictures: usize,
         input: &[f32],
-        weights: &[f32],
-        bias: Option<&[f32]>,
+        (weights, bias): (&[f32], Option<&[f32]>),
         output: &mut [f32],
+        room: &mut TileRoom,
     ) {
-        self.there.multiply(pictures, input, weights, bias.map_or(Start::Zero, Start::Row), output);
+        let start = bias.map_or(Start::Zero, Start::Row);
+        let [from, to] = self.there.corners;
+        match &self.tiles {
+            Some(Tiles { there: (area, spread), .. }) => {
+                area.convolve(pictures, &input[from..], spread, start, &mut output[to..], room);
+            }
+            None => self.there.multiply(pictures, input, weights, start, output),
+        }
+    }
+
+    /// Reads the weights anew for the way there.
+    pub(super) fn read(&mut self, weights: &[f32]) {
+        if let Some(Tiles { there: (area, spread), .. }) = &mut self.tiles {
+            area.spread_weights(weights, spread);
+        }
     }
 
     /// Reads the weights anew for the way back.
-    pub(super) fn refresh(&mut self, weights: &[f32]) {
+    pub(super) fn read_back(&mut self, weights: &[f32]) {
         let [inputs, outputs] = self.channels;
         let (from, to) = (stride(outputs), stride(inputs));
         for back in &self.back {
@@ -171,11 +219,25 @@ impl Kernel {
                 flipped = rest;
             }
         }
+        if let (Some(Tiles { back: (area, spread), .. }), [_]) = (&mut self.tiles, &*self.back) {
+            area.spread_weights(&self.flipped, spread);
+        }
     }
 
     /// The derivatives of some pictures by the input, or what this adds to them.
-    pub(super) fn backward(&self, pictures: usize, d_output: &[f32], adds: bool, d_input: &mut [f32]) {
+    pub(super) fn backward(
+        &self,
+        pictures: usize,
+        d_output: &[f32],
+        adds: bool,
+        d_input: &mut [f32],
+        room: &mut TileRoom,
+    ) {
         let start = if adds { Start::Present } else { Start::Zero };
+        if let (Some(Tiles { back: (area, spread), .. }), [only]) = (&self.tiles, &*self.back) {
+            let [from, to] = only.product.corners;
+            return area.convolve(pictures, &d_output[from..], spread, start, &mut d_input[to..], room);
+        }
         if !adds && self.back.iter().any(|back| back.taps.is_empty()) {
             self.clear(d_input);
         }
@@ -194,9 +256,35 @@ impl Kernel {
         }
     }
 
-    /// Adds the derivatives by the weights of some pictures.
-    pub(super) fn gradient(&self, pictures: usize, input: &[f32], d_output: &[f32], gradient: &mut [f32]) {
-        self.gradient.gradient(pictures, input, d_output, gradient);
+    /// Values of what [`Kernel::gradient`] adds to.
+    pub(super) fn sums(&self) -> usize {
+        self.tiles.as_ref().map_or(0, |tiles| tiles.gradient.weights())
+    }
+
+    /// Adds the derivatives by the weights of some pictures: to `gradient`, or to `sums`, which are `first` overwritten and
+    /// which [`Kernel::end_gradient`] adds to it.
+    pub(super) fn gradient(
+        &self,
+        pictures: usize,
+        [input, d_output]: [&[f32]; 2],
+        gradient: &mut [f32],
+        (sums, first): (&mut [f32], bool),
+        room: &mut TileRoom,
+    ) {
+        let [from, to] = self.gradient.corners;
+        match &self.tiles {
+            Some(Tiles { gradient: area, .. }) => {
+                let start = if first { Start::Zero } else { Start::Present };
+                area.gradient(pictures, [&input[from..], &d_output[to..]], start, sums, room);
+            }
+            None => self.gradient.gradient(pictures, input, d_output, gradient),
+        }
+    }
+
+    pub(super) fn end_gradient(&self, sums: &[f32], gradient: &mut [f32]) {
+        if let Some(Tiles { gradient: area, .. }) = &self.tiles {
+            area.gather_weights(sums, gradient);
+        }
     }
 }
 

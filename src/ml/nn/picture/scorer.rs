@@ -1,16 +1,17 @@
 //! Prediction of a convolutional network: picture by picture, each with its maps in the cache from the first step to the
 //! last.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::convolution::{Filter, Kernel};
 use super::finish::{FinishInference, Maps};
-use super::pass::read_picture;
-use super::plan::{Action, Plan};
+use super::group::read_picture;
+use super::plan::{Action, Map, Plan};
 use super::pooling::Pool;
-use crate::ml::kernel::{Buffer, dot_rows, stride, threads};
+use crate::ml::kernel::{Buffer, TileRoom, dot_rows, threads};
+use crate::ml::nn::layout::Layout;
 use crate::ml::nn::network::Network;
 use crate::ml::nn::pass::Batch;
 
@@ -18,12 +19,18 @@ use crate::ml::nn::pass::Batch;
 const PICTURES: usize = 4;
 
 /// A network ready to score pictures.
-pub(in crate::ml::nn) struct PictureScorer<'a> {
-    network: &'a Network,
-    plan: &'a Plan,
+pub(in crate::ml::nn) struct PictureScorer {
+    layout: Arc<Layout>,
+    parameters: Buffer,
     steps: Vec<Ready>,
     /// Rooms for the maps of a picture, which are given back.
-    rooms: Mutex<Vec<Vec<Buffer>>>,
+    rooms: Mutex<Vec<Room>>,
+}
+
+/// The maps of a picture, and room for tiles of them.
+struct Room {
+    maps: Vec<Buffer>,
+    tiles: TileRoom,
 }
 
 /// What a step needs besides the network.
@@ -33,45 +40,51 @@ enum Ready {
     Other,
 }
 
-impl<'a> PictureScorer<'a> {
+impl PictureScorer {
     /// `None` for a network that reads no pictures.
-    pub(in crate::ml::nn) fn new(network: &'a Network) -> Option<Self> {
-        let plan = network.layout().plan.as_ref()?;
+    pub(in crate::ml::nn) fn new(network: &Network) -> Option<Self> {
+        let layout = Arc::clone(network.layout());
+        let plan = layout.plan.as_ref()?;
         let ready = plan.steps.iter().map(|step| {
             let (input, output) = (&plan.maps[step.input], &plan.maps[step.output]);
             match &step.action {
-                Action::Convolve(convolution) => Ready::Convolve(Box::new(Kernel::one_way(convolution, input, output))),
+                Action::Convolve(convolution) => {
+                    let weights = &network.parameters[convolution.places.weight.clone()];
+                    Ready::Convolve(Box::new(Kernel::one_way(convolution, input, output, weights)))
+                }
                 Action::Finish(finish) => {
                     Ready::Finish(FinishInference::new(finish, output, &network.parameters, &network.statistics))
                 }
                 Action::Filter(_) | Action::Pool { .. } => Ready::Other,
             }
         });
-        Some(Self { network, plan, steps: ready.collect(), rooms: Mutex::new(Vec::new()) })
+        let steps = ready.collect();
+        Some(Self { parameters: network.parameters.clone(), steps, rooms: Mutex::new(Vec::new()), layout })
     }
 
     /// One logit per picture. A picture's logit depends on that picture alone. On a thread of a pool with several threads
     /// the pictures are shared.
     pub(in crate::ml::nn) fn score(&self, batch: Batch<'_>, logits: &mut [f32]) {
-        let weights = &self.network.parameters[self.network.layout().output_weight.clone()];
-        let bias = self.network.output_bias();
+        let weights = &self.parameters[self.layout.output_weight.clone()];
+        let bias = self.parameters[self.layout.output_bias.start];
         self.each(batch, logits, 1, |features, logit| dot_rows(features, weights, bias, logit));
     }
 
     /// What the logit of each picture is an affine function of; rows are padded to whole vectors.
     pub(in crate::ml::nn) fn features(&self, batch: Batch<'_>, features: &mut [f32]) {
-        let width = stride(self.plan.maps[self.plan.features].channels);
+        let width = self.layout.output_weight.len();
         self.each(batch, features, width, |found, to| to.copy_from_slice(&found[..to.len()]));
     }
 
     /// Hands the features of each picture to `take`, with so many values of `out`.
     fn each(&self, batch: Batch<'_>, out: &mut [f32], width: usize, take: impl Fn(&[f32], &mut [f32]) + Sync) {
+        let Some(plan) = &self.layout.plan else { return };
         let some = |(part, out): (usize, &mut [f32])| {
-            let mut room = self.room();
+            let mut room = self.room(plan);
             for (picture, out) in out.chunks_exact_mut(width).enumerate() {
                 let from = (part * PICTURES + picture) * batch.stride;
-                self.run(&batch.values[from..], &mut room);
-                take(&room[self.plan.features], out);
+                self.run(plan, &batch.values[from..], &mut room);
+                take(&room.maps[plan.features], out);
             }
             self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
         };
@@ -82,15 +95,15 @@ impl<'a> PictureScorer<'a> {
         }
     }
 
-    fn room(&self) -> Vec<Buffer> {
+    fn room(&self, plan: &Plan) -> Room {
         let kept = self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| self.plan.maps.iter().map(|map| Buffer::zeros(map.frame.size())).collect())
+        let map = |map: &Map| Buffer::zeros(map.frame.size());
+        kept.unwrap_or_else(|| Room { maps: plan.maps.iter().map(map).collect(), tiles: TileRoom::default() })
     }
 
     /// Takes a picture through all steps.
-    fn run(&self, picture: &[f32], room: &mut [Buffer]) {
-        let Self { network, plan, .. } = self;
-        let parameters: &[f32] = &network.parameters;
+    fn run(&self, plan: &Plan, picture: &[f32], Room { maps: room, tiles }: &mut Room) {
+        let parameters: &[f32] = &self.parameters;
         read_picture(&plan.maps[0], picture, &mut room[0]);
         for (step, ready) in plan.steps.iter().zip(&self.steps) {
             let (input, output) = (&plan.maps[step.input], &plan.maps[step.output]);
@@ -99,7 +112,8 @@ impl<'a> PictureScorer<'a> {
             match (&step.action, ready) {
                 (Action::Convolve(convolution), Ready::Convolve(kernel)) => {
                     let bias = convolution.places.bias.clone().map(|range| &parameters[range]);
-                    kernel.forward(1, from, &parameters[convolution.places.weight.clone()], bias, &mut to);
+                    let weights = &parameters[convolution.places.weight.clone()];
+                    kernel.forward(1, from, (weights, bias), &mut to, tiles);
                 }
                 (Action::Filter(convolution), _) => {
                     let bias = convolution.places.bias.clone().map(|range| &parameters[range]);
