@@ -7,6 +7,7 @@ mod bars;
 mod canvas;
 mod chart;
 mod forest;
+mod heat;
 mod matrix;
 mod palette;
 mod text;
@@ -14,6 +15,7 @@ mod text;
 pub use bars::{Bar, Bars};
 pub use chart::{Axis, Chart, Dot, Mark, Ticks};
 pub use forest::{Forest, Shape, Stem};
+pub use heat::{Bitmap, Heat, Raster, heat_over};
 pub use matrix::Matrix;
 pub use palette::{Role, Theme, style};
 

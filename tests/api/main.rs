@@ -18,6 +18,7 @@ mod evaluation;
 mod exchange;
 mod faults;
 mod formats;
+mod heat_maps;
 mod hostile;
 mod idempotency;
 mod images;

@@ -228,9 +228,17 @@ async fn learn_from_pictures(client: &Client) {
     assert_eq!(job["status"], "succeeded", "{job:#}");
     let path = format!("/v1/models/{}", job["model_id"].as_str().unwrap());
     let picture = png(&grey(8, 8, |y, x| (y * 8 + x) as u8));
-    let call = client.post(&format!("{path}/predict")).header("content-type", "image/png").body(picture);
+    let call = client.post(&format!("{path}/predict")).header("content-type", "image/png").body(picture.clone());
     let predicted = call.send().await.expect_status(200);
     assert!((0.0..=1.0).contains(&predicted["predictions"][0]["probability"].as_f64().unwrap()));
+    let alias = "/v1/aliases/pictures";
+    let set = client.call("put", alias).json(&json!({"model_id": job["model_id"]})).send().await;
+    set.expect_status(201);
+    for path in [path.as_str(), alias] {
+        let call = client.post(&format!("{path}/heat-map")).header("content-type", "image/png").body(picture.clone());
+        assert_eq!(call.send().await.header("content-type"), "image/png");
+    }
+    client.delete(alias).header("if-match", &set.header("etag")).send().await.expect_status(204);
     client.delete(&path).send().await.expect_status(204);
 }
 

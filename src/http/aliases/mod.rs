@@ -46,6 +46,7 @@ pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("deleteAlias", delete::handle);
     handlers.add("getAliasShadow", shadow_view::handle);
     handlers.add("predictByAlias", predict::handle);
+    handlers.add("getHeatMapByAlias", predict::heat_map_of);
 }
 
 /// What handlers of aliases share; cheap to clone.

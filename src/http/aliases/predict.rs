@@ -1,4 +1,4 @@
-//! `POST /v1/aliases/{alias}/predict`: whatever the alias points at answers.
+//! `POST /v1/aliases/{alias}/predict` and `/heat-map`: whatever the alias points at answers.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
@@ -9,7 +9,7 @@ use super::route::Key;
 use super::{Chosen, choose};
 use crate::http::AppState;
 use crate::http::error::ApiError;
-use crate::http::models::predict::predict;
+use crate::http::models::predict::{heat_map, predict};
 
 /// The header that names the alias that was asked.
 pub(in crate::http) const ALIAS: HeaderName = HeaderName::from_static("evenkeel-alias");
@@ -36,6 +36,18 @@ pub(in crate::http) async fn by_name(state: &AppState, name: &str, request: Requ
     if let Some(watcher) = watcher {
         watcher.answered();
     }
+    say_who_answered(&mut response, &chosen);
+    Ok(response)
+}
+
+/// `POST /v1/aliases/{alias}/heat-map`; no shadow is asked.
+pub(super) async fn heat_map_of(
+    State(state): State<AppState>,
+    AliasName(name): AliasName,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let chosen = choose(&state, &name, Key::of(request.headers())?).await?;
+    let mut response = heat_map(&state, chosen.served.clone(), request).await?;
     say_who_answered(&mut response, &chosen);
     Ok(response)
 }

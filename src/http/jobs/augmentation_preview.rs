@@ -13,8 +13,8 @@ use crate::http::AppState;
 use crate::http::datasets::{self, Watcher, on_a_thread, read_whole};
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Id, Query};
+use crate::http::picture::png;
 use crate::http::respond;
-use crate::ml::augment::Sheet;
 use crate::ml::pipeline::{PreviewSize, preview};
 use crate::records::{JobId, JobRecord, TrainJob, TypedConfig};
 
@@ -46,7 +46,7 @@ pub(super) async fn handle(
         let table = read_whole(input, &dataset, &train, &limits, &mut Watcher::new(watched))?;
         let sheet = preview(&table, &train, size).map_err(|error| nothing(&error.to_string()))?;
         let sheet = sheet.ok_or_else(|| nothing("the job learns from no pictures"))?;
-        png(&sheet)
+        png(sheet.width, sheet.height, &sheet.pixels)
     })
     .await?;
     let mut response = Response::new(Body::from(png));
@@ -73,27 +73,4 @@ fn tag(job: &JobRecord, size: PreviewSize) -> String {
 
 fn nothing(why: &str) -> ApiError {
     ApiError::new(Code::NoResult, format!("there is no preview: {why}"))
-}
-
-fn png(sheet: &Sheet) -> Result<Vec<u8>, ApiError> {
-    let side = |side: usize| u32::try_from(side).map_err(ApiError::internal);
-    let (width, height) = (side(sheet.width)?, side(sheet.height)?);
-    let mut bytes = Vec::new();
-    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
-    image::ImageEncoder::write_image(encoder, &sheet.pixels, width, height, image::ExtendedColorType::Rgb8)
-        .map_err(ApiError::internal)?;
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sheet_is_written_as_png_and_reads_back() {
-        let sheet = Sheet { width: 3, height: 2, pixels: (0..18).collect() };
-        let bytes = png(&sheet).unwrap();
-        let read = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png).unwrap().into_rgb8();
-        assert_eq!((read.dimensions(), read.into_raw()), ((3, 2), sheet.pixels));
-    }
 }

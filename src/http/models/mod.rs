@@ -62,6 +62,7 @@ pub(super) fn register(handlers: &mut Handlers) {
     handlers.add("getModelPlot", plots::handle);
     handlers.add("getModelReportPage", report_page::handle);
     handlers.add("predict", predict::handle);
+    handlers.add("getHeatMap", predict::heat_map_by_id);
 }
 
 /// What predictions share; cheap to clone.

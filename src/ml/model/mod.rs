@@ -2,6 +2,7 @@
 
 mod artifact;
 mod checks;
+mod heat;
 mod tensors;
 mod views;
 
@@ -19,6 +20,7 @@ use super::sets::Examples;
 use super::table::{ColumnRef, Table};
 
 pub use artifact::{ArtifactError, MAX_ARTIFACT_BYTES, MAX_CARD_BYTES, MAX_HEADER_BYTES, card_of};
+pub use heat::Seen;
 
 /// Rows that a linear model scores together.
 const BLOCK_ROWS: usize = 256;

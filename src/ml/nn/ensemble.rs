@@ -94,6 +94,11 @@ impl Ensemble {
         Array2::from_shape_vec((pictures.len(), width), embeddings).ok()
     }
 
+    /// Whether [`Ensemble::heat_map`] has an answer.
+    pub fn has_heat_map(&self) -> bool {
+        HeatMap::is_of(&self.first)
+    }
+
     /// Which part of a picture the logit goes by; `None` where members do not look at pictures part by part.
     pub fn heat_map(&self, pictures: &PictureSet, row: usize) -> Option<HeatMap> {
         let mut picture = vec![0.0; pictures.shape().values()];

@@ -43,6 +43,6 @@ pub use ensemble::{Ensemble, TrainedEnsemble, train_ensemble};
 pub use layout::{Architecture, NetworkShape};
 pub use network::Network;
 pub use normalization::EPSILON as NORM_EPSILON;
-pub use picture::PictureNetworkShape;
+pub use picture::{Evidence, HeatMap, PictureNetworkShape};
 pub use tensors::TensorError;
 pub use trainer::{NetworkError, NetworkTask, TrainedNetwork, train};

@@ -71,33 +71,38 @@ impl Media {
 /// # Errors
 /// 406 if it accepts none.
 pub(super) fn accepted(headers: &HeaderMap, usual: Media) -> Result<Media, ApiError> {
+    let all: Vec<Media> = std::iter::once(usual).chain(Media::ALL).collect();
+    let best = preferred(headers, all.iter().map(|media| media.name()));
+    best.and_then(|best| all.get(best).copied()).ok_or_else(|| {
+        let detail = "predictions come as application/json, text/csv, application/x-ndjson, \
+                      application/vnd.apache.arrow.stream or application/vnd.apache.parquet";
+        ApiError::new(Code::NotAcceptable, detail)
+    })
+}
+
+/// The place of the media type that a client likes best: the first of those that it likes as much, and of all if it does not
+/// say. `None` if it accepts none of them.
+pub(super) fn preferred<'n>(headers: &HeaderMap, names: impl Iterator<Item = &'n str>) -> Option<usize> {
     let mut ranges = Vec::new();
     for value in headers.get_all(header::ACCEPT) {
         // What cannot be read accepts nothing, and is no reason to refuse what the rest accepts.
         let value = value.to_str().unwrap_or("?");
         if value == "*/*" {
-            return Ok(usual);
+            return Some(0);
         }
         ranges.extend(value.split(',').filter(|range| !range.trim().is_empty()).map(Range::read));
     }
     if ranges.is_empty() {
-        return Ok(usual);
+        return Some(0);
     }
-    let liking = |media: Media| {
-        let best = ranges.iter().filter_map(|range| Some((range.closeness(media)?, range.weight)));
+    let liking = |name: &str| {
+        let best = ranges.iter().filter_map(|range| Some((range.closeness(name)?, range.weight)));
         // The closest range decides, whatever the weight of wider ones.
         best.max_by_key(|(closeness, _)| *closeness).map_or(0, |(_, weight)| weight)
     };
-    let all = std::iter::once(usual).chain(Media::ALL);
-    let (best, weight) = all
-        .map(|media| (media, liking(media)))
-        .fold((usual, 0), |best, next| if next.1 > best.1 { next } else { best });
-    if weight == 0 {
-        let detail = "predictions come as application/json, text/csv, application/x-ndjson, \
-                      application/vnd.apache.arrow.stream or application/vnd.apache.parquet";
-        return Err(ApiError::new(Code::NotAcceptable, detail));
-    }
-    Ok(best)
+    let likings = names.map(liking).enumerate();
+    let best = likings.fold((0, 0), |best, next| if next.1 > best.1 { next } else { best });
+    (best.1 > 0).then_some(best.0)
 }
 
 /// Such as `text/*;q=0.5`.
@@ -117,12 +122,12 @@ impl Range {
     }
 
     /// How exactly a media type is named; `None` if it is not.
-    fn closeness(&self, media: Media) -> Option<u8> {
+    fn closeness(&self, media: &str) -> Option<u8> {
         let family = |name: &str| name.split('/').next().map(str::to_owned);
         match self.name.as_str() {
-            name if name == media.name() => Some(2),
+            name if name == media => Some(2),
             "*/*" => Some(0),
-            name if name.ends_with("/*") && family(name) == family(media.name()) => Some(1),
+            name if name.ends_with("/*") && family(name) == family(media) => Some(1),
             _ => None,
         }
     }

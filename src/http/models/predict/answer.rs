@@ -20,13 +20,27 @@ pub(super) const MODEL_VERSION: HeaderName = HeaderName::from_static("evenkeel-m
 pub(super) const POSITIVE_LABEL: HeaderName = HeaderName::from_static("evenkeel-positive-label");
 pub(super) const THRESHOLD: HeaderName = HeaderName::from_static("evenkeel-threshold");
 pub(super) const PREVALENCE: HeaderName = HeaderName::from_static("evenkeel-prevalence");
+/// Of one picture alone, whose answer is a picture.
+pub(super) const LABEL: HeaderName = HeaderName::from_static("evenkeel-label");
+pub(super) const PROBABILITY: HeaderName = HeaderName::from_static("evenkeel-probability");
+pub(super) const HEAT_MAP_LABEL: HeaderName = HeaderName::from_static("evenkeel-heat-map-label");
 pub(super) const IGNORED_COLUMNS: HeaderName = HeaderName::from_static("evenkeel-ignored-columns");
 /// What headers tell of ignored columns, at most.
 const MAX_IGNORED_BYTES: usize = 4096;
 
 /// Everything that headers say.
-pub(in crate::http) const HEADERS: [HeaderName; 7] =
-    [MODEL_ID, MODEL_NAME, MODEL_VERSION, POSITIVE_LABEL, THRESHOLD, PREVALENCE, IGNORED_COLUMNS];
+pub(in crate::http) const HEADERS: [HeaderName; 10] = [
+    MODEL_ID,
+    MODEL_NAME,
+    MODEL_VERSION,
+    POSITIVE_LABEL,
+    THRESHOLD,
+    PREVALENCE,
+    LABEL,
+    PROBABILITY,
+    HEAT_MAP_LABEL,
+    IGNORED_COLUMNS,
+];
 
 /// What an answer says besides its predictions.
 pub(super) struct About<'a> {
@@ -101,7 +115,7 @@ fn json(
 }
 
 #[inline]
-fn member<T: Serialize>(out: &mut Vec<u8>, name: &str, value: &T) -> Result<(), ApiError> {
+pub(super) fn member<T: Serialize>(out: &mut Vec<u8>, name: &str, value: &T) -> Result<(), ApiError> {
     out.extend_from_slice(name.as_bytes());
     serde_json::to_writer(out, value).map_err(ApiError::internal)
 }
@@ -118,7 +132,8 @@ pub(super) fn response(answer: Media, about: &About<'_>, body: Body) -> Response
     response
 }
 
-fn set_headers(headers: &mut HeaderMap, about: &About<'_>) {
+/// Says in headers what a JSON body would.
+pub(super) fn set_headers(headers: &mut HeaderMap, about: &About<'_>) {
     let record = &about.served.record;
     let prevalence = about.scale.prevalence().map(|prevalence| prevalence.to_string());
     let texts = [

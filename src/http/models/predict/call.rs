@@ -50,14 +50,9 @@ impl Call {
             query.error("delimiter", "only CSV has it");
         }
         self.delimiter = delimiter.unwrap_or(',');
-        self.instead =
-            Instead { threshold: threshold(&mut query), prevalence: prevalence(&mut query), views: views(&mut query) };
+        self.instead = Instead { views: views(&mut query), ..instead_of_own(&mut query, self.rows) };
         if self.explain && self.instead.views.is_some() {
             query.error("tta", "explanations are those of pictures as they are; ask for one or the other");
-        }
-        let given = [("threshold", self.instead.threshold), ("prevalence", self.instead.prevalence)];
-        for (name, _) in given.into_iter().filter(|(_, given)| given.is_some() && self.rows == Media::Json) {
-            query.error(name, "in JSON it is a member of the body");
         }
         query.finish()
     }
@@ -66,6 +61,16 @@ impl Call {
     pub(super) fn can_stream(&self) -> bool {
         matches!(self.rows, Media::Csv | Media::Ndjson | Media::Arrow) && self.answer != Media::Json
     }
+}
+
+/// What the query has instead of the model's own; for rows in JSON the body has it.
+pub(super) fn instead_of_own(query: &mut Query, rows: Media) -> Instead {
+    let instead = Instead { threshold: threshold(query), prevalence: prevalence(query), views: None };
+    let given = [("threshold", instead.threshold), ("prevalence", instead.prevalence)];
+    for (name, _) in given.into_iter().filter(|(_, given)| given.is_some() && rows == Media::Json) {
+        query.error(name, "in JSON it is a member of the body");
+    }
+    instead
 }
 
 fn threshold(query: &mut Query) -> Option<f64> {

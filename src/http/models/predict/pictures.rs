@@ -115,7 +115,10 @@ fn unreadable(errors: Vec<(usize, String)>, names: &[String]) -> ApiError {
 }
 
 /// The parts of a multipart body, each with the name of its file, or else its own.
-fn parts(bytes: &Bytes, content_type: Option<&HeaderValue>) -> Result<Vec<(String, Bytes)>, ApiError> {
+///
+/// # Errors
+/// 400 for what is no multipart, 422 if there is no part.
+pub(super) fn parts(bytes: &Bytes, content_type: Option<&HeaderValue>) -> Result<Vec<(String, Bytes)>, ApiError> {
     let mut request = Request::new(Body::from(bytes.clone()));
     if let Some(content_type) = content_type {
         request.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());

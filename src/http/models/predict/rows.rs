@@ -50,7 +50,7 @@ impl RowLimits {
         }
     }
 
-    fn table(&self, served: &Served) -> TableLimits {
+    pub(super) fn table(&self, served: &Served) -> TableLimits {
         TableLimits {
             pictures: self.pictures,
             max_field_bytes: max_field_bytes(served),
@@ -192,7 +192,11 @@ fn read_json(bytes: &Bytes, served: &Served, limits: RowLimits) -> Result<(Input
     Ok((rows, instead))
 }
 
-fn json_rows(
+/// The rows of a JSON body, with pictures that are texts still.
+///
+/// # Errors
+/// 400 for what is no JSON, 413 for too many rows, 422 with every mistake.
+pub(super) fn json_rows(
     bytes: &Bytes,
     served: &Served,
     limits: RowLimits,

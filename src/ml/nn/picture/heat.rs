@@ -16,7 +16,23 @@ pub struct HeatMap {
     pub values: Vec<f32>,
 }
 
+/// Where a picture speaks for a class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// Height and width.
+    pub sides: [usize; 2],
+    /// Line by line, from 0 to 1; all 0 where nothing speaks for the class.
+    pub shares: Vec<f32>,
+    /// What 1 stands for, in units of [`HeatMap::values`].
+    pub peak: f32,
+}
+
 impl HeatMap {
+    /// Whether there is one of every picture.
+    pub(in crate::ml::nn) fn is_of(network: &Network) -> bool {
+        network.layout().plan.as_ref().and_then(last_map).is_some()
+    }
+
     /// Of a picture as the network reads it; `None` for a network that reads none, or that has no map with pixels before
     /// its logit but the picture itself.
     pub(in crate::ml::nn) fn of(network: &Network, picture: &[f32]) -> Option<Self> {
@@ -50,6 +66,14 @@ impl HeatMap {
         Self { sides: map.sides, values: places().map(heat).collect() }
     }
 
+    /// What speaks for one class alone, as shares of the most that any part does (equation 2's rectified linear unit).
+    pub fn evidence(&self, is_positive: bool) -> Evidence {
+        let toward = if is_positive { 1.0 } else { -1.0 };
+        let peak = self.values.iter().fold(0.0_f32, |peak, value| peak.max(value * toward));
+        let share = |value: &f32| if peak > 0.0 { (value * toward / peak).clamp(0.0, 1.0) } else { 0.0 };
+        Evidence { sides: self.sides, shares: self.values.iter().map(share).collect(), peak }
+    }
+
     /// The mean of several of the same sides.
     pub(in crate::ml::nn) fn mean(maps: Vec<Self>) -> Option<Self> {
         let count = maps.len() as f32;
@@ -70,4 +94,20 @@ fn last_map(plan: &Plan) -> Option<usize> {
         at = plan.steps.iter().find(|step| step.output == at)?.input;
     }
     (at > 0).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_a_share_of_the_most_that_speaks_for_a_class() {
+        let map = HeatMap { sides: [1, 4], values: vec![2.0, -4.0, 0.5, 0.0] };
+        let positive = map.evidence(true);
+        assert_eq!((positive.peak, positive.shares), (2.0, vec![1.0, 0.0, 0.25, 0.0]));
+        let negative = map.evidence(false);
+        assert_eq!((negative.peak, negative.shares), (4.0, vec![0.0, 1.0, 0.0, 0.0]));
+        let nothing = HeatMap { sides: [1, 2], values: vec![-1.0, 0.0] }.evidence(true);
+        assert_eq!((nothing.peak, nothing.shares), (0.0, vec![0.0, 0.0]));
+    }
 }

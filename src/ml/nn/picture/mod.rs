@@ -19,6 +19,6 @@ mod route;
 pub mod scorer;
 pub mod window;
 
-pub use heat::HeatMap;
+pub use heat::{Evidence, HeatMap};
 pub use pass::GROUPS;
 pub use plan::{Action, Convolution, Finish, Map, PictureNetworkShape, Plan, Step};
