@@ -68,7 +68,7 @@ fn read_step(step: &Value) -> Result<ResampleStep, String> {
 
 fn answer(step: &ResampleStep, set: &TrainSet) -> Value {
     let classes = ClassNames { negative: "0".to_owned(), positive: "1".to_owned() };
-    match apply_to_classes(0, step, &classes, set.clone(), Seed(0), &mut |_| ControlFlow::Continue(())) {
+    match apply_to_classes(0, step, &classes, set.clone(), Seed(0), None, &mut |_| ControlFlow::Continue(())) {
         Err(error) => json!({ "error": error.to_string() }),
         Ok(made) => {
             let rows: Vec<Vec<f64>> = made.set.features.rows().into_iter().map(|row| row.to_vec()).collect();

@@ -309,3 +309,31 @@ async fn an_alias_is_warmed_up_with_a_black_picture() {
     let call = client.post("/v1/aliases/live/predict").header("content-type", "image/png").body(png(&sample(true)));
     assert_eq!(call.send().await.expect_status(200)["predictions"][0]["label"], "cross");
 }
+
+#[tokio::test]
+async fn neighbours_are_looked_for_in_an_embedding() {
+    let app = App::start().await;
+    let client = app.client();
+    let dataset = upload(&client, "", crosses(120, 5)).await;
+    let steps = json!([{"method": "tomek_links", "space": "embedding"}, {"method": "smote", "space": "embedding"}]);
+    let job = json!({
+        "dataset_id": dataset["id"], "model": {"type": "cnn"}, "training": {"epochs": 1}, "evaluation": {"bootstrap": 0},
+        "resample": steps,
+    });
+    let valid = client.post("/v1/jobs/validate").json(&job).send().await.expect_status(200);
+    assert_eq!(valid["config"]["resample"][1]["space"], "embedding");
+    let codes: Vec<&str> =
+        valid["findings"].as_array().unwrap().iter().filter_map(|finding| finding["code"].as_str()).collect();
+    assert!(codes.contains(&"interpolated-pictures"), "{codes:?}");
+    let job = client.finish(&client.queue(&job).await).await;
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    assert_eq!(job["config"]["resample"][0]["space"], "embedding");
+    let table = client.upload("", data::csv(160)).await;
+    for job in [
+        json!({"dataset_id": table["id"], "resample": steps}),
+        json!({"type": "resample", "dataset_id": table["id"], "resample": steps}),
+    ] {
+        let problem = client.post("/v1/jobs").json(&job).send().await.expect_problem(422, "invalid-request");
+        assert_eq!(places(&problem), ["/resample/0/space", "/resample/1/space"]);
+    }
+}

@@ -175,3 +175,93 @@ fn a_cross_is_where_the_logit_comes_from() {
     }
     assert!(hits >= 32, "{hits} of 40");
 }
+
+#[test]
+fn neighbours_are_found_in_what_a_network_sees() {
+    let data = crosses(320);
+    let request = |step: &serde_json::Value| {
+        json!({
+            "model": {"type": "mlp", "hidden_layers": [4]}, "training": {"epochs": 1}, "evaluation": {"bootstrap": 0},
+            "resample": [step],
+        })
+    };
+    let counts = |step: &serde_json::Value| {
+        let trained = data.train(&request(step)).unwrap();
+        let after = trained.class_counts.last().unwrap().counts;
+        [after.positive, after.negative]
+    };
+    let [positive, negative] = counts(&json!({"method": "smote", "space": "embedding"}));
+    assert_eq!(positive, negative);
+    let [positive, negative] = counts(&json!({"method": "edited_nearest_neighbours", "space": "embedding"}));
+    assert!(positive == 24 && (24..=168).contains(&negative), "{positive} {negative}");
+    // One that was never told of a space goes by pixels.
+    let config = data.config(&request(&json!({"method": "tomek_links"})));
+    assert_eq!(serde_json::to_value(&config.resample[0]).unwrap()["space"], "pixels");
+    let copies = data.config(&request(&json!({"method": "random_over_sampler"})));
+    assert_eq!(serde_json::to_value(&copies.resample[0]).unwrap().get("space"), None);
+}
+
+#[test]
+fn an_embedding_is_the_same_for_any_number_of_threads_and_another_for_another_seed() {
+    let data = crosses(240);
+    let request = |space: &str, seed: u64| {
+        let step = json!({"method": "smote", "space": space});
+        json!({
+            "resample": [step], "evaluation": {"bootstrap": 0}, "model": {"type": "mlp", "hidden_layers": [4]}, "training": {"epochs": 2},
+            "bagging": {"members": 2, "resample": [
+                {"method": "random_under_sampler", "sampling_strategy": 1.0}, {"method": "tomek_links", "space": space}]},
+            "seed": seed,
+        })
+    };
+    let bytes = |space: &str, seed: u64, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| data.train(&request(space, seed)).unwrap().model.to_bytes().unwrap())
+    };
+    let one = bytes("embedding", 1, 1);
+    assert_eq!(bytes("embedding", 1, 3), one);
+    assert_ne!(bytes("embedding", 2, 2), one);
+    assert_ne!(bytes("pixels", 1, 2), one);
+}
+
+#[test]
+fn an_embedding_costs_work_that_is_told_before() {
+    let data = crosses(240);
+    let work = |space: &str| {
+        let step = json!({"method": "smote", "space": space});
+        let model = json!({"type": "mlp", "hidden_layers": [4]});
+        let config = data.config(&json!({"model": model, "resample": [step], "training": {"epochs": 2}}));
+        evenkeel::ml::pipeline::estimate(&config, &data.facts)
+    };
+    let (pixels, embedding) = (work("pixels"), work("embedding"));
+    // A picture of 6 × 5 is several hundred thousand multiply-adds, 144 of them are gone through 30 times.
+    assert!(embedding.multiply_adds > pixels.multiply_adds + 144 * 30 * 3 * 100_000, "{pixels:?} {embedding:?}");
+    assert!(embedding.memory_bytes > pixels.memory_bytes);
+}
+
+#[test]
+fn a_space_is_for_pictures_that_a_network_reads() {
+    let data = crosses(240);
+    let table = crate::support::read_csv(b"a,y\n1,0\n2,0\n3,0\n4,0\n5,1\n6,1\n7,1\n8,1\n9,0\n10,0\n");
+    let network = json!({"type": "mlp"});
+    let wrong = |data: &Data, model: &serde_json::Value, step: serde_json::Value| {
+        let errors = data.check(&json!({"model": model, "resample": [step]})).unwrap_err();
+        let errors: Vec<_> = errors.into_iter().map(|error| (error.pointer, error.detail)).collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].0, "/resample/0/space");
+        errors[0].1.clone()
+    };
+    for space in ["pixels", "embedding"] {
+        let step = json!({"method": "tomek_links", "space": space});
+        assert!(wrong(&table, &network, step.clone()).contains("for networks that read pictures"));
+        assert!(wrong(&data, &json!({"type": "logistic"}), step).contains("for networks that read pictures"));
+        let step = json!({"method": "random_under_sampler", "space": space});
+        assert!(wrong(&data, &network, step).contains("no neighbours"));
+    }
+    for method in ["mixup", "gaussian_noise", "polynom_fit_smote", "random_over_sampler"] {
+        assert!(wrong(&data, &network, json!({"method": method, "space": "embedding"})).contains("no neighbours"));
+    }
+    for method in ["geometric_smote", "cluster_centroids"] {
+        assert!(wrong(&data, &network, json!({"method": method, "space": "embedding"})).contains("pixels"));
+    }
+    assert!(wrong(&data, &network, json!({"method": "smote", "space": "time"})).contains("expected one of"));
+}

@@ -165,6 +165,19 @@ impl CnnLayer {
 }
 
 impl CnnConfig {
+    /// The network whose features say where pictures lie, for resampling in an embedding.
+    pub fn embedding() -> Self {
+        Self {
+            size: Some(CnnSize::Small),
+            layers: None,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            initializer: Initializer::HeNormal,
+            prior_bias: true,
+            members: 1,
+        }
+    }
+
     /// All layers, with what the other members add to them.
     pub fn all_layers(&self) -> Vec<CnnLayer> {
         let mut layers = match (self.size, &self.layers) {

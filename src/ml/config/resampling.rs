@@ -20,6 +20,26 @@ pub struct ResampleStep {
     /// Rounds the new rows' values of columns that hold whole numbers only.
     #[serde(default)]
     pub keep_integers: bool,
+    /// Of rows that are pictures, for methods that look for neighbours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
+}
+
+/// Where pictures are near each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Space {
+    /// By their pixels, as networks read them.
+    Pixels,
+    /// By what a small network, trained on the training rows, makes of them before its logit.
+    Embedding,
+}
+
+impl ResampleStep {
+    /// Whether its neighbours are those in the embedding.
+    pub fn embeds(&self) -> bool {
+        self.space == Some(Space::Embedding)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,6 +305,25 @@ impl ResampleMethod {
                 | ResampleMethod::AllKnn { .. }
                 | ResampleMethod::NeighbourhoodCleaningRule { .. }
         )
+    }
+
+    /// Why the method cannot go by an embedding of pictures, if it cannot: it must leave rows as they are, or make them between
+    /// two others, so that what it makes can be made of their pixels.
+    pub fn no_embedding(&self) -> Option<&'static str> {
+        match self {
+            ResampleMethod::RandomOverSampler { .. }
+            | ResampleMethod::RandomUnderSampler { .. }
+            | ResampleMethod::PolynomFitSmote { .. }
+            | ResampleMethod::Mixup { .. }
+            | ResampleMethod::GaussianNoise { .. } => Some("the method looks for no neighbours"),
+            ResampleMethod::GeometricSmote { .. } => {
+                Some("the method makes rows that do not lie between two others, of which there are no pixels")
+            }
+            ResampleMethod::ClusterCentroids { voting: Voting::Auto | Voting::Soft } => {
+                Some("the centre of a cluster has no pixels; \"voting\": \"hard\" keeps the nearest picture")
+            }
+            _ => None,
+        }
     }
 
     /// Whether the method may compute rows that were not there.

@@ -1,8 +1,9 @@
 //! What a model, or each member of an ensemble, learns from: rows, and what was done to their classes.
 
 use super::StageCounts;
+use super::embedding::Embedder;
 use super::error::TrainError;
-use super::fit::resample_all;
+use super::fit::{Steps, resample_all};
 use super::provenance::ResamplingLog;
 use crate::ml::calibrate::{Correction, LossInverse, PriorShift};
 use crate::ml::config::{Bagging, TrainConfig};
@@ -42,21 +43,15 @@ pub(super) fn draw_members(
     classes: &ClassNames,
     rows: &TrainSet,
     seed: Seed,
+    embedder: Option<&Embedder>,
     class_counts: &mut Vec<StageCounts>,
     observer: &mut dyn TrainObserver,
 ) -> Result<Vec<TrainSet>, TrainError> {
     let draw = |member: usize| {
         let mut own_counts = Vec::new();
         let seed = seed.derive(&format!("bagging {member}"));
-        let drawn = resample_all(
-            &bagging.resample,
-            classes,
-            rows.clone(),
-            seed,
-            &mut own_counts,
-            &mut ResamplingLog::none(),
-            &mut *observer,
-        )?;
+        let steps = Steps { list: &bagging.resample, classes, seed, embedder };
+        let drawn = resample_all(steps, rows.clone(), &mut own_counts, &mut ResamplingLog::none(), &mut *observer)?;
         if member == 0 {
             class_counts.append(&mut own_counts);
         }

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::embedding;
 use super::side_by_side::MOST_AT_ONCE;
 use crate::ml::config::{
-    CnnConfig, CrossValidation, DatasetFacts, MlpConfig, ModelConfig, ResampleStep, Split, Strength, TrainConfig,
+    Bagging, CnnConfig, CrossValidation, DatasetFacts, MlpConfig, ModelConfig, ResampleStep, Split, Strength,
+    TrainConfig,
 };
 use crate::ml::nn::picture::{GROUPS, Plan};
 use crate::ml::nn::{Design, MAX_CHECKPOINT_BYTES};
@@ -62,8 +64,9 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
         ModelConfig::Logistic { .. } if features <= 2_000 => cells(features, features, 64),
         _ => 0,
     };
-    // A method that reads pictures has their pixels as numbers, before and after the step.
-    let pixels = compared_pixels(config);
+    // A method that reads pictures has their pixels as numbers, before and after the step; or what is embedded of them.
+    let embedding = Embedded::of(config, facts, pixels);
+    let pixels = compared_pixels(config).max(embedding.width);
     let search = match config.resample.is_empty() {
         true => 0,
         false => resampling(train_rows, features.max(pixels)).saturating_add(cells(train_rows, pixels, 16)),
@@ -77,7 +80,9 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
     };
     // Each run of cross-validation has its rows, matrices and network; no more than some of them are there at a time.
     let (runs, at_once) = config.evaluation.cross_validation.as_ref().map_or((0, 0), runs);
-    let run = [table, matrices, search, network, hessian, folds].into_iter().fold(0, u64::saturating_add);
+    let run = [table, matrices, search, network.max(embedding.bytes), hessian, folds]
+        .into_iter()
+        .fold(0, u64::saturating_add);
     let whole = run.saturating_add(table).saturating_add(16 << 20);
     Estimate {
         memory_bytes: [whole, run.saturating_mul(at_once), diagnosis, pixels].into_iter().fold(0, u64::saturating_add),
@@ -88,7 +93,43 @@ pub fn estimate(config: &TrainConfig, facts: &DatasetFacts) -> Estimate {
             .saturating_mul(3)
             .saturating_mul(train_rows)
             .saturating_mul(passes)
+            .saturating_add(embedding.multiply_adds)
             .saturating_mul(1 + runs),
+    }
+}
+
+/// What it costs to know where pictures lie for methods that go by an embedding.
+#[derive(Default)]
+struct Embedded {
+    /// Numbers of a picture.
+    width: u64,
+    /// Of the network in training.
+    bytes: u64,
+    multiply_adds: u64,
+}
+
+impl Embedded {
+    fn of(config: &TrainConfig, facts: &DatasetFacts, pixels: Option<PictureShape>) -> Self {
+        let cnn = CnnConfig::embedding();
+        let wanted = pixels.filter(|_| embedding::is_wanted(config));
+        let design = wanted.and_then(|shape| Design::of_cnn(&cnn, shape).ok());
+        let Some(plan) = design.as_ref().and_then(|design| design.layout().plan.as_ref()) else {
+            return Self::default();
+        };
+        let rows = training_rows(config, facts) as usize;
+        let size = ModelSize::of(&ModelConfig::Cnn(cnn), 0, pixels, embedding::epochs(rows) as u64);
+        let embedding = |steps: &[ResampleStep]| steps.iter().filter(|step| step.embeds()).count();
+        let of_members = |bagging: &Bagging| embedding(&bagging.resample).saturating_mul(bagging.members);
+        let embeddings = embedding(&config.resample) + config.bagging.as_ref().map_or(0, of_members);
+        let step = size.row_bytes.saturating_mul(embedding::batch_size() as u64);
+        let state = size.parameters.saturating_mul(4 * (7 + size.sums));
+        // There and back in every epoch, and there for each step that asks.
+        let passes = (3 * size.passes).saturating_add(embeddings as u64);
+        Self {
+            width: plan.maps.get(plan.features).map_or(0, |map| map.channels as u64),
+            bytes: step.saturating_add(state),
+            multiply_adds: size.row_multiply_adds.saturating_mul(rows as u64).saturating_mul(passes),
+        }
     }
 }
 
@@ -105,7 +146,8 @@ fn resampling(rows: u64, features: u64) -> u64 {
 /// Values of a picture, where resampling compares pictures that a network reads as such.
 fn compared_pixels(config: &TrainConfig) -> u64 {
     let bagged = config.bagging.iter().flat_map(|bagging| &bagging.resample);
-    let compares = config.resample.iter().chain(bagged).any(|step| step.method.reads_rows());
+    let mut steps = config.resample.iter().chain(bagged);
+    let compares = steps.any(|step| step.method.reads_rows() && !step.embeds());
     let read = config.preprocess.image.as_ref().filter(|image| compares && !image.flatten);
     read.map_or(0, |image| image.spec().shape.values() as u64)
 }
@@ -141,14 +183,23 @@ fn features(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
 }
 
 fn resampled_rows(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
-    let share = match &config.split {
+    let minority = facts.class_counts.values().min().copied().unwrap_or(0) as f64;
+    let share = training_share(config);
+    rows_after(&config.resample, facts.rows as f64 * share, minority * share)
+}
+
+/// Rows of the training part, before any step.
+fn training_rows(config: &TrainConfig, facts: &DatasetFacts) -> u64 {
+    (facts.rows as f64 * training_share(config)) as u64
+}
+
+fn training_share(config: &TrainConfig) -> f64 {
+    match &config.split {
         Split::Stratified { test_fraction, validation_fraction }
         | Split::Group { test_fraction, validation_fraction, .. }
         | Split::Time { test_fraction, validation_fraction, .. } => 1.0 - test_fraction - validation_fraction,
         Split::Column { .. } => 1.0,
-    };
-    let minority = facts.class_counts.values().min().copied().unwrap_or(0) as f64;
-    rows_after(&config.resample, facts.rows as f64 * share, minority * share)
+    }
 }
 
 /// The most rows that there are while these steps are done on so many, of which so many are of the rarer class.

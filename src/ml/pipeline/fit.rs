@@ -10,16 +10,18 @@ use ndarray::{Array2, Axis};
 use super::StageCounts;
 use super::aftermath::column_means;
 use super::draws::{Draw, draw_members, mean_correction};
+use super::embedding::{self, Embedder};
 use super::error::TrainError;
 use super::learner::{Fitted, Learner};
 use super::provenance::{ResamplingLog, StepProvenance};
 use super::rows::Part;
-use super::strength::{Search, Searched};
+use super::strength::{Part as PhasePart, Search, Searched};
 use crate::ml::calibrate::Correction;
 use crate::ml::config::{CalibrationMethod, ResampleStep, Strength, TrainConfig};
 use crate::ml::labels::{ClassCounts, ClassNames};
 use crate::ml::metrics::StrengthSearch;
-use crate::ml::observe::{Phase, TrainObserver};
+use crate::ml::observe::{Phase, Stop, TrainObserver};
+use crate::ml::picture::PictureSet;
 use crate::ml::preprocess::{self, FittedPreprocessor};
 use crate::ml::resample;
 use crate::ml::seed::Seed;
@@ -155,9 +157,18 @@ impl Lesson<'_> {
         let natural = train.class_counts();
         let noise_scale = noise_scale(&train.features, noise_columns);
         let mut resampled = Vec::new();
-        let set = resample_all(&config.resample, classes, train, seed, &mut resampled, log, observer)?;
+        let mut whole = PhasePart { observer, before: 0.0, share: 1.0 };
+        let mut embedder = None;
+        if embedding::is_wanted(config) {
+            whole.share = embedding::SHARE;
+            embedder = Some(Embedder::train(&train, seed, &mut whole)?);
+            (whole.before, whole.share) = (embedding::SHARE, 1.0 - embedding::SHARE);
+        }
+        let (embedder, observer) = (embedder.as_ref(), &mut whole);
+        let steps = Steps { list: &config.resample, classes, seed, embedder };
+        let set = resample_all(steps, train, &mut resampled, log, observer)?;
         let drawn = match &config.bagging {
-            Some(bagging) => draw_members(bagging, classes, &set, seed, &mut resampled, observer)?,
+            Some(bagging) => draw_members(bagging, classes, &set, seed, embedder, &mut resampled, observer)?,
             None => vec![set],
         };
         let draws = drawn.into_iter().map(|rows| Draw::new(config, classes, natural, rows));
@@ -184,21 +195,37 @@ fn noise_scale(features: &Array2<f64>, noise_columns: &[bool]) -> Vec<f64> {
         .collect()
 }
 
+/// Resampling, all of it.
+#[derive(Clone, Copy)]
+pub(super) struct Steps<'a> {
+    pub(super) list: &'a [ResampleStep],
+    pub(super) classes: &'a ClassNames,
+    /// Of the steps that have none.
+    pub(super) seed: Seed,
+    /// Says where pictures lie, where a step wants to know.
+    pub(super) embedder: Option<&'a Embedder>,
+}
+
 pub(super) fn resample_all(
-    steps: &[ResampleStep],
-    classes: &ClassNames,
+    steps: Steps<'_>,
     mut set: TrainSet,
-    seed: Seed,
     class_counts: &mut Vec<StageCounts>,
     log: &mut ResamplingLog,
     observer: &mut dyn TrainObserver,
 ) -> Result<TrainSet, TrainError> {
-    for (index, step) in steps.iter().enumerate() {
+    let Steps { list, classes, seed, embedder } = steps;
+    for (index, step) in list.iter().enumerate() {
         let step_seed = step.seed.map_or_else(|| seed.derive(&format!("resample-{index}")), Seed);
         let rows_before = set.rows();
-        let share = |fraction: f64| (index as f64 + fraction) / steps.len() as f64;
+        let share = |fraction: f64| (index as f64 + fraction) / list.len() as f64;
         let progress = &mut |done| observer.step(share(done));
-        let resampled = resample::apply_to_classes(index, step, classes, set, step_seed, progress)
+        let embed = embedder.map(|embedder| {
+            move |pictures: &PictureSet, progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>| {
+                embedder.embed(pictures, progress)
+            }
+        });
+        let embed = embed.as_ref().map(|embed| embed as &resample::Embedding<'_>);
+        let resampled = resample::apply_to_classes(index, step, classes, set, step_seed, embed, progress)
             .map_err(|source| TrainError::resample(index, step.method.name(), source))?;
         log.step(step.method.name(), rows_before, resampled.set.rows(), resampled.removed);
         set = resampled.set;

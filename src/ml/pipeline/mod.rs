@@ -9,6 +9,7 @@ mod aftermath;
 mod cross_validation;
 mod decide;
 mod draws;
+mod embedding;
 mod error;
 mod estimate;
 mod fit;

@@ -123,7 +123,14 @@ mod tests {
 
     fn step(seed: Option<u64>, rng: RngKind) -> ResampleStep {
         let sampling_strategy = SamplingStrategy::Named(NamedStrategy::Auto);
-        ResampleStep { method: ResampleMethod::TomekLinks, sampling_strategy, seed, rng, keep_integers: false }
+        ResampleStep {
+            method: ResampleMethod::TomekLinks,
+            sampling_strategy,
+            seed,
+            rng,
+            keep_integers: false,
+            space: None,
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum ResampleError {
         .found.map_or_else(|| "none".to_owned(), |seed| seed.to_string())
     )]
     NumpySeed { found: Option<u64> },
+    #[error("the step goes by an embedding of pictures, and there is none of these rows")]
+    NoEmbedding,
     #[error("stopped before the end: {0:?}")]
     Stopped(Stop),
 }

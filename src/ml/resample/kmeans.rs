@@ -177,7 +177,14 @@ mod tests {
     fn draws(seed: u64) -> Draws {
         let sampling_strategy = SamplingStrategy::Named(NamedStrategy::Auto);
         let method = ResampleMethod::TomekLinks;
-        let step = ResampleStep { method, sampling_strategy, seed: None, rng: RngKind::Default, keep_integers: false };
+        let step = ResampleStep {
+            method,
+            sampling_strategy,
+            seed: None,
+            rng: RngKind::Default,
+            keep_integers: false,
+            space: None,
+        };
         Draws::new(&step, 0, Seed(seed)).unwrap()
     }
 

@@ -64,6 +64,8 @@ pub use support_vectors::MAX_SVM_ROWS;
 
 use std::ops::ControlFlow;
 
+use ndarray::Array2;
+
 use self::draws::Draws;
 use self::plan::SamplingPlan;
 use self::removal::{Outcome, RowOrder, keep, remove};
@@ -71,6 +73,7 @@ use self::task::{Task, report};
 use super::config::{ResampleMethod, ResampleStep};
 use super::labels::ClassNames;
 use super::observe::Stop;
+use super::picture::PictureSet;
 use super::seed::Seed;
 use super::sets::{Origin, TrainSet};
 
@@ -87,6 +90,11 @@ pub struct Resampled {
     pub notes: Vec<Note>,
 }
 
+/// Says where pictures lie for steps with `"space": "embedding"`: one row of numbers for each. It may take its time, and tells
+/// how far it is, which may end it.
+pub type Embedding<'a> =
+    dyn Fn(&PictureSet, &mut dyn FnMut(f64) -> ControlFlow<Stop>) -> Result<Array2<f64>, Stop> + 'a;
+
 /// Does one step. `step_index` counts all steps of the job; the default generator draws from a stream of `seed`
 /// that is the step's own. `progress` is called with the share of the step that is done, at least every few
 /// tenths of a second.
@@ -101,6 +109,21 @@ pub fn apply(
     seed: Seed,
     progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
 ) -> Result<Resampled, ResampleError> {
+    apply_within(step_index, step, set, seed, None, progress)
+}
+
+/// [`apply`], where `embedding` says where pictures lie.
+///
+/// # Errors
+/// As [`apply`], and if the step goes by an embedding and there is none.
+pub fn apply_within(
+    step_index: usize,
+    step: &ResampleStep,
+    set: TrainSet,
+    seed: Seed,
+    embedding: Option<&Embedding<'_>>,
+    progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
+) -> Result<Resampled, ResampleError> {
     // Never falls, whatever a method does that takes another's way in the middle.
     let mut most = 0.0_f64;
     let progress = &mut |share: f64| {
@@ -108,7 +131,10 @@ pub fn apply(
         progress(most)
     };
     if let Some(pictures) = &set.pictures {
-        return pictures::apply_to_pictures(step_index, step, &set, pictures, seed, progress);
+        return pictures::apply_to_pictures(step_index, step, &set, pictures, seed, embedding, progress);
+    }
+    if step.embeds() {
+        return Err(ResampleError::NoEmbedding);
     }
     report(progress, 0.0)?;
     let mut task = Task {
@@ -126,20 +152,22 @@ pub fn apply(
     Ok(Resampled { set: outcome.set, removed: outcome.removed, notes })
 }
 
-/// [`apply`] to rows whose classes have names, by which the step may speak of them.
+/// [`apply_within`] to rows whose classes have names, by which the step may speak of them.
 ///
 /// # Errors
-/// As [`apply`], and if the step names a class that there is not.
+/// As [`apply_within`], and if the step names a class that there is not.
 pub fn apply_to_classes(
     step_index: usize,
     step: &ResampleStep,
     classes: &ClassNames,
     set: TrainSet,
     seed: Seed,
+    embedding: Option<&Embedding<'_>>,
     progress: &mut dyn FnMut(f64) -> ControlFlow<Stop>,
 ) -> Result<Resampled, ResampleError> {
     let sampling_strategy = step.sampling_strategy.of(classes).map_err(PlanError::from)?;
-    apply(step_index, &ResampleStep { sampling_strategy, ..step.clone() }, set, seed, progress)
+    let step = ResampleStep { sampling_strategy, ..step.clone() };
+    apply_within(step_index, &step, set, seed, embedding, progress)
 }
 
 fn run(task: &mut Task<'_>, method: &ResampleMethod, set: TrainSet) -> Result<Outcome, ResampleError> {

@@ -50,7 +50,14 @@ mod tests {
         let labels = [1, 0, 1, 0, 1, 1, 1, 1, 0, 1].map(|label| label == 1);
         let sampling_strategy = SamplingStrategy::Named(NamedStrategy::All);
         let method = ResampleMethod::RandomUnderSampler { replacement: true };
-        let step = ResampleStep { method, sampling_strategy, seed: Some(0), rng: RngKind::Numpy, keep_integers: false };
+        let step = ResampleStep {
+            method,
+            sampling_strategy,
+            seed: Some(0),
+            rng: RngKind::Numpy,
+            keep_integers: false,
+            space: None,
+        };
         let mut task = Task {
             step: 0,
             rng: step.rng,

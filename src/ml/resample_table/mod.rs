@@ -81,7 +81,7 @@ fn apply_steps(
         let seed = step.seed.map_or_else(|| Seed(config.seed).derive(&format!("resample-{index}")), Seed);
         let step_progress = &mut |done| progress((index as f64 + done) / count);
         let step = ResampleStep { keep_integers: config.keeps_integers(index), ..step.clone() };
-        let resampled = resample::apply_to_classes(index, &step, classes, set, seed, step_progress)
+        let resampled = resample::apply_to_classes(index, &step, classes, set, seed, None, step_progress)
             .map_err(|source| ResampleTableError::step(index, step.method.name(), source))?;
         set = resampled.set;
         removed.extend(resampled.removed);

@@ -24,7 +24,7 @@ pub fn step(method: ResampleMethod) -> ResampleStep {
 }
 
 pub fn step_to(method: ResampleMethod, sampling_strategy: SamplingStrategy) -> ResampleStep {
-    ResampleStep { method, sampling_strategy, seed: None, rng: RngKind::Default, keep_integers: false }
+    ResampleStep { method, sampling_strategy, seed: None, rng: RngKind::Default, keep_integers: false, space: None }
 }
 
 pub fn run(step: &ResampleStep, set: &TrainSet) -> Resampled {

@@ -44,7 +44,7 @@ pub(super) fn check_bagging(
 fn balanced_draw() -> ResampleStep {
     let sampling_strategy = SamplingStrategy::Named(NamedStrategy::Auto);
     let method = ResampleMethod::RandomUnderSampler { replacement: false };
-    ResampleStep { method, sampling_strategy, seed: None, rng: RngKind::Default, keep_integers: false }
+    ResampleStep { method, sampling_strategy, seed: None, rng: RngKind::Default, keep_integers: false, space: None }
 }
 
 /// Each member needs a draw that no other has.

@@ -108,7 +108,7 @@ impl TrainConfig {
         let counts = train_counts(class_counts.as_ref(), &positive_label, &split);
         let names = class_names(class_counts.as_ref(), &positive_label);
         let classes = KnownClasses { names: names.as_ref(), counts };
-        let resample = check_resample(reader, limits, classes, errors);
+        let mut resample = check_resample(reader, limits, classes, errors);
         let roles = [split.column(), sample_weight.as_deref()];
         let features = Features { facts, target: &target, exclude: &exclude, roles };
         let disturbed = Disturbed {
@@ -124,7 +124,7 @@ impl TrainConfig {
         let regularization = check_regularization(reader, counts, &resample, errors);
         let beside =
             Beside { model: &model, penalty: &regularization, resample: &resample, sample_weight: &sample_weight };
-        let bagging = check_bagging(reader, limits, classes, &beside, errors);
+        let mut bagging = check_bagging(reader, limits, classes, &beside, errors);
         let optimizer = check_optimizer(reader, &model, errors);
         let training = check_training(reader, &model, &loss, limits, errors);
         let calibration = check_calibration(reader, &loss, errors);
@@ -149,10 +149,11 @@ impl TrainConfig {
         let types = FeatureTypes {
             numbers: disturbed.numbers || disturbed.pictures.is_some(),
             categories: !reads_pictures && features.any(is_category),
+            pictures: disturbed.pictures.filter(|_| reads_pictures),
         };
-        check_step_features("/resample", &resample, &types, errors);
-        if let Some(bagging) = &bagging {
-            check_step_features("/bagging/resample", &bagging.resample, &types, errors);
+        check_step_features("/resample", &mut resample, &types, errors);
+        if let Some(bagging) = &mut bagging {
+            check_step_features("/bagging/resample", &mut bagging.resample, &types, errors);
         }
         TrainConfig {
             seed,

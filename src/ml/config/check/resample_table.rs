@@ -1,6 +1,6 @@
 //! What a job that resamples a dataset is told.
 
-use super::resampling::{KnownClasses, check_resample};
+use super::resampling::{KnownClasses, check_resample, refuse_spaces};
 use super::{
     DatasetFacts, Features, MAX_NAME_CHARS, MAX_SEED, all_counts, check_exclude, check_positive_label, check_target,
     class_counts_of, class_names, column,
@@ -33,6 +33,7 @@ impl ResampleConfig {
         let counts = all_counts(class_counts.as_ref(), &positive_label);
         let classes = KnownClasses { names: names.as_ref(), counts };
         let resample = check_resample(reader, limits, classes, errors);
+        refuse_spaces("/resample", &resample, errors);
         if resample.is_empty() && errors.len() == before {
             reader.error("resample", "expected at least one step", errors);
         }

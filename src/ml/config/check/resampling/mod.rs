@@ -14,7 +14,7 @@ mod under;
 
 use serde_json::Value;
 
-pub(super) use features::{FeatureTypes, check_step_features};
+pub(super) use features::{FeatureTypes, check_step_features, refuse_spaces};
 
 use super::{MAX_NUMPY_SEED, MAX_SEED};
 use crate::ml::config::reader::{FieldError, ObjectReader};
@@ -33,6 +33,7 @@ pub fn check_resample_steps(
     let mut reader = ObjectReader::new(&wrapped, "", &mut errors);
     let classes = KnownClasses { names: None, counts };
     let steps = check_resample(&mut reader, limits, classes, &mut errors);
+    refuse_spaces("/resample", &steps, &mut errors);
     if errors.is_empty() { Ok(steps) } else { Err(errors) }
 }
 
@@ -105,8 +106,10 @@ fn check_resample_step(
     if keep_integers && !method.makes_rows() {
         step.error("keep_integers", "this method makes no new rows; expected false", errors);
     }
+    let spaces = [("pixels", Some(Space::Pixels)), ("embedding", Some(Space::Embedding))];
+    let space = step.choice("space", None, &spaces, errors);
     step.finish(errors);
-    Some(ResampleStep { method, sampling_strategy, seed, rng, keep_integers })
+    Some(ResampleStep { method, sampling_strategy, seed, rng, keep_integers, space })
 }
 
 fn check_method(value: &Value, step: &mut ObjectReader<'_>, errors: &mut Vec<FieldError>) -> Option<&'static Entry> {
