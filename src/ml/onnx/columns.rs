@@ -5,7 +5,9 @@
 //! brings them into the order of the features. Arithmetic is f64, as in [`crate::ml::preprocess`].
 
 use super::graph::{CLASSICAL, Graph, STANDARD, Value, int, ints, texts};
+use super::pictures;
 use super::proto::DataType;
+use crate::ml::picture::PictureScaling;
 use crate::ml::preprocess::{InputColumn, NumberScaling, Recipe};
 use crate::ml::table::ColumnType;
 
@@ -14,11 +16,15 @@ const GAP_MAY_OVERFLOW: f64 = 1e290;
 /// The code of a category whose features are all 0.
 const NO_FEATURE: i64 = -1;
 
-/// Declares the inputs; they are the model's columns, in its order.
-pub(super) fn declare(graph: &mut Graph, inputs: &[InputColumn]) -> Vec<Value> {
+/// Declares the inputs; they are the model's columns, in its order, each with its recipe.
+pub(super) fn declare(graph: &mut Graph, inputs: &[InputColumn], recipes: &[Recipe<'_>]) -> Vec<Value> {
     inputs
         .iter()
-        .map(|input| {
+        .zip(recipes)
+        .map(|(input, recipe)| {
+            if let Recipe::Image { spec, .. } = recipe {
+                return pictures::declare(graph, &input.name, spec.shape);
+            }
             let element = match input.column_type {
                 ColumnType::Numeric | ColumnType::Boolean => DataType::Double,
                 ColumnType::Categorical | ColumnType::Image => DataType::String,
@@ -48,7 +54,8 @@ pub(super) fn features(graph: &mut Graph, recipes: &[Recipe<'_>], columns: &[Val
     let scaled = parts.numbers(graph, &mut blocks);
     let flags = parts.flags(graph, &mut blocks);
     let categories = parts.categories(graph, &mut blocks, markers);
-    let picks = picks(recipes, &[scaled, flags], categories);
+    let pixels = parts.pixels(graph, &mut blocks);
+    let picks = picks(recipes, &[scaled, flags], categories, pixels);
     let all = graph.side_by_side(&blocks.values);
     if picks.iter().copied().eq(0..blocks.width as i64) {
         return all;
@@ -86,6 +93,8 @@ struct Parts<'a> {
     numbers: Vec<(&'a Value, f64, Option<NumberScaling>, bool)>,
     flags: Vec<(&'a Value, bool, bool, bool)>,
     categories: Vec<(&'a Value, Categories<'a>)>,
+    /// Pictures, each with the places in it that are features.
+    pictures: Vec<(&'a Value, &'a PictureScaling, &'a [u32])>,
 }
 
 /// A column of categories.
@@ -98,14 +107,16 @@ struct Categories<'a> {
 
 impl<'a> Parts<'a> {
     fn of(recipes: &[Recipe<'a>], columns: &'a [Value]) -> Self {
-        let mut parts = Parts { numbers: Vec::new(), flags: Vec::new(), categories: Vec::new() };
+        let (numbers, flags, categories) = (Vec::new(), Vec::new(), Vec::new());
+        let mut parts = Parts { numbers, flags, categories, pictures: Vec::new() };
         for (recipe, column) in recipes.iter().zip(columns) {
             match *recipe {
                 Recipe::Numeric { fill, scaling, indicator, .. } => {
                     parts.numbers.push((column, fill, scaling, indicator));
                 }
-                // Refused before.
-                Recipe::Image { .. } => {}
+                Recipe::Image { scaling, features, .. } => {
+                    parts.pictures.push((column, scaling, features.unwrap_or_default()));
+                }
                 Recipe::Boolean { fill, value, indicator, .. } => parts.flags.push((column, fill, value, indicator)),
                 Recipe::Categorical { categories: own, other, missing, width, .. } => {
                     parts.categories.push((column, Categories { own, other, missing, width }));
@@ -186,6 +197,31 @@ impl<'a> Parts<'a> {
         let values = graph.cast(&hits, DataType::Double);
         blocks.push(values, total)
     }
+
+    /// Values of pictures, scaled as [`PictureScaling::value`] does it.
+    fn pixels(&self, graph: &mut Graph, blocks: &mut Blocks) -> usize {
+        let first = blocks.width;
+        for &(column, scaling, places) in &self.pictures {
+            let rows = pictures::flattened(graph, column);
+            let values = graph.cast(&rows, DataType::Double);
+            let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
+            let channels = scaling.mean.len().max(1);
+            let of_place = |values: &[f64], default: f64| -> Vec<f64> {
+                let channel = |place: &i64| usize::try_from(*place).unwrap_or_default() % channels;
+                places.iter().map(|place| values.get(channel(place)).copied().unwrap_or(default)).collect()
+            };
+            let (means, spreads) = (of_place(&scaling.mean, 0.0), of_place(&scaling.spread, 1.0));
+            let wanted = graph.integers("pixels", &places);
+            let pixels = graph.node(STANDARD, "Gather", &[&values, &wanted], vec![int("axis", 1)]);
+            let most = graph.double("most", 255.0);
+            let (means, spreads) = (graph.doubles("pixel_means", &means), graph.doubles("pixel_spreads", &spreads));
+            let unit = graph.apply("Div", &[&pixels, &most]);
+            let centered = graph.apply("Sub", &[&unit, &means]);
+            let scaled = graph.apply("Div", &[&centered, &spreads]);
+            blocks.push(scaled, places.len());
+        }
+        first
+    }
 }
 
 /// `(value - center) / spread`, cut at `±limit`, of each column.
@@ -230,8 +266,8 @@ fn code(graph: &mut Graph, column: &Value, categories: &Categories<'_>, markers:
 }
 
 /// For each feature, in the order of the recipes, its place in the blocks.
-fn picks(recipes: &[Recipe<'_>], [numbers, flags]: &[Places; 2], categories: usize) -> Vec<i64> {
-    let (mut number, mut flag, mut category) = (0, 0, categories);
+fn picks(recipes: &[Recipe<'_>], [numbers, flags]: &[Places; 2], categories: usize, pixels: usize) -> Vec<i64> {
+    let (mut number, mut flag, mut category, mut pixel) = (0, 0, categories, pixels);
     let mut picks = Vec::new();
     let mut pick = |block: Option<usize>, column: usize, wanted: bool| {
         picks.extend(block.filter(|_| wanted).map(|place| (place + column) as i64));
@@ -243,7 +279,11 @@ fn picks(recipes: &[Recipe<'_>], [numbers, flags]: &[Places; 2], categories: usi
                 pick(numbers.indicators, number, indicator);
                 number += 1;
             }
-            Recipe::Image { .. } => {}
+            Recipe::Image { features, .. } => {
+                let count = features.map_or(0, <[u32]>::len);
+                (0..count).for_each(|place| pick(Some(pixel), place, true));
+                pixel += count;
+            }
             Recipe::Boolean { value, indicator, .. } => {
                 pick(flags.values, flag, value);
                 pick(flags.indicators, flag, indicator);

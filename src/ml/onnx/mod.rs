@@ -6,7 +6,8 @@
 //! its indicators, scaling, the encoding of categories, the predictor, calibration and threshold, step by step as
 //! [`crate::ml::model::Model::predict`] does it.
 //!
-//! A network that reads pictures has one input instead, their pixels (see `pictures.rs`).
+//! Pictures are pixels of 8 bits at the model's own size, `[N, height, width, channels]`: the one input of a network that reads
+//! them (see `pictures.rs`), or a column beside others of a linear model.
 //!
 //! Operators are those of ONNX 1.12 (opset 17, `ai.onnx.ml` 2), for which onnxruntime has kernels with these element
 //! types since 1.12. Everything but networks is computed in f64, so that only the order in which a runtime sums f32
@@ -31,7 +32,6 @@ use super::calibrate::{CalibrationMap, Calibrator, Correction, LossInverse};
 use super::labels::ClassNames;
 use super::model::Model;
 use super::preprocess::Recipe;
-use super::table::ColumnType;
 use graph::{CLASSICAL, Graph, STANDARD, Value};
 use proto::{DataType, ModelProto, OperatorSetIdProto};
 
@@ -67,7 +67,9 @@ pub enum ExportError {
     NamelessColumn { index: usize },
     #[error("the column {column:?} has a NUL character in its name, which ends a name in most programs")]
     NulInName { column: String },
-    #[error("the column {column:?} holds pictures whose pixels are features, which are not written as ONNX")]
+    #[error(
+        "the column {column:?} holds pictures that a network reads beside other columns, which is not written as ONNX"
+    )]
     Pictures { column: String },
     #[error("the ONNX file would have {found} bytes; at most {MAX_ONNX_BYTES} can be read")]
     TooLarge { found: usize },
@@ -98,10 +100,11 @@ pub fn export(model: &Model, provenance: &Provenance) -> Result<Vec<u8>, ExportE
             predictor::picture_logits(&mut graph, &model.predictor, &pictures, to_the_last_bit)
         }
         recipes => {
-            if let Some(input) = inputs.iter().find(|input| input.column_type == ColumnType::Image) {
-                return Err(ExportError::Pictures { column: input.name.clone() });
+            let read_whole = |recipe: &&Recipe<'_>| matches!(recipe, Recipe::Image { features: None, .. });
+            if let Some(recipe) = recipes.iter().find(read_whole) {
+                return Err(ExportError::Pictures { column: recipe.name().to_owned() });
             }
-            let columns = columns::declare(&mut graph, &inputs);
+            let columns = columns::declare(&mut graph, &inputs, recipes);
             let features = columns::features(&mut graph, recipes, &columns, &model.missing_markers);
             predictor::logits(&mut graph, &model.predictor, &features, to_the_last_bit)
         }

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 
 use evenkeel::ml::onnx::proto::{AttributeProto, DataType, GraphProto, NodeProto, TensorProto};
 
+use super::maps::{self, Maps};
+
 /// Numbers, whatever their type; f32 results are rounded to f32.
 #[derive(Debug, Clone)]
 pub(super) struct Matrix {
-    rows: usize,
-    columns: usize,
-    kind: DataType,
-    values: Vec<f64>,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) kind: DataType,
+    pub(super) values: Vec<f64>,
 }
 
 /// A value of the graph.
@@ -20,6 +22,7 @@ pub(super) enum Value {
     Numbers(Matrix),
     /// One column, or one text for all rows.
     Texts(Vec<String>),
+    Maps(Maps),
 }
 
 impl Value {
@@ -86,6 +89,7 @@ pub(super) fn evaluate(graph: &GraphProto, inputs: HashMap<String, Value>) -> Ha
                 let outer = outer.map(|(name, value)| (name.clone(), value.clone())).collect();
                 scan(node, [start.numbers(), rows.numbers(), others.numbers()], &outer)
             }
+            (_, inputs) if inputs.iter().any(|value| matches!(value, Value::Maps(_))) => maps::apply(node, inputs),
             _ => apply(node, &inputs),
         };
         assert!(known.insert(node.output[0].clone(), value).is_none(), "{} is computed twice", node.output[0]);
@@ -109,6 +113,12 @@ fn constant(tensor: &TensorProto) -> Value {
     let (rows, columns) = match tensor.dims.as_slice() {
         [columns] => (1, *columns as usize),
         [rows, columns] => (*rows as usize, *columns as usize),
+        // Of channels, and filters.
+        [channels, 1, 1] => return Value::Maps(Maps::new([1, *channels as usize, 1, 1], kind, values)),
+        &[filters, seen, height, width] => {
+            let sides = [filters, seen, height, width].map(|side| side as usize);
+            return Value::Maps(Maps::new(sides, kind, values));
+        }
         other => panic!("no constant has the shape {other:?}"),
     };
     assert_eq!(values.len(), rows * columns, "{:?}", tensor.name);
@@ -133,7 +143,7 @@ fn scan(node: &NodeProto, [start, rows, others]: [&Matrix; 3], outer: &HashMap<S
     state
 }
 
-fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
+pub(super) fn apply(node: &NodeProto, inputs: &[&Value]) -> Value {
     let operator = node.op_type();
     match (operator, inputs) {
         ("LabelEncoder", [texts]) => return Value::Numbers(encoded(node, texts.texts())),
@@ -250,7 +260,7 @@ fn encoded(node: &NodeProto, texts: &[String]) -> Matrix {
     Matrix::of(DataType::Int64, texts.len(), 1, code)
 }
 
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> &'a AttributeProto {
+pub(super) fn attribute<'a>(node: &'a NodeProto, name: &str) -> &'a AttributeProto {
     node.attribute.iter().find(|attribute| attribute.name() == name).unwrap()
 }
 

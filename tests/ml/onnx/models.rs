@@ -32,7 +32,7 @@ fn provenance() -> Provenance {
     Provenance { name: Some("fraud".to_owned()), version: Some(7), sha256: "ab".repeat(32), program_version }
 }
 
-fn exported(model: &Model) -> ModelProto {
+pub(super) fn exported(model: &Model) -> ModelProto {
     ModelProto::decode(export(model, &provenance()).unwrap().as_slice()).unwrap()
 }
 
