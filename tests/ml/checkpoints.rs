@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
+use super::images::crosses;
 use super::support::{Data, missing_markers, read_csv};
 
 const HABERMAN: &[u8] = include_bytes!("../data/datasets/haberman.csv");
@@ -145,14 +146,56 @@ fn requests() -> Vec<Value> {
     parts.into_iter().zip(3..).map(|(parts, seed)| request(seed, parts)).collect()
 }
 
+/// Convolutional networks: everything that draws, statistics over batches, averages, members side by side, and neighbours in
+/// an embedding, whose network is trained before the one that checkpoints are of.
+fn picture_requests() -> Vec<Value> {
+    let layers = json!([
+        {"type": "conv", "filters": 6}, {"type": "batch_norm"}, {"type": "activation", "function": "prelu"},
+        {"type": "residual", "layers": [
+            {"type": "depthwise_conv", "stride": 2}, {"type": "batch_norm"}, {"type": "conv", "filters": 8, "kernel": 1}]},
+        {"type": "max_pool"}, {"type": "dropout", "probability": 0.3}, {"type": "dense", "units": 6}, {"type": "activation"},
+    ]);
+    let parts = [
+        json!({
+            "model": {"type": "cnn", "layers": layers}, "resample": [{"method": "random_over_sampler"}],
+            "augment": [
+                {"method": "rotation", "classes": "all"}, {"method": "horizontal_flip"},
+                {"method": "gaussian_noise", "classes": "all"}, {"method": "cutout"}, {"method": "mixup", "classes": "all"}],
+            "training": {"epochs": 6, "batch_size": 32, "weight_averaging": {"type": "ema", "decay": 0.9},
+                "early_stopping": {"monitor": "validation_loss", "patience": 3, "restore_best": true}},
+        }),
+        json!({
+            "model": {"type": "cnn", "layers": layers, "members": 2}, "resample": [], "optimizer": {"type": "sgd", "momentum": 0.9},
+            "training": {"epochs": 4, "batch_size": 32, "batches": "balanced", "schedule": {"type": "one_cycle"},
+                "weight_averaging": {"type": "swa", "start_epoch": 2}, "early_stopping": null},
+        }),
+        json!({
+            // Enough work in a step for several threads.
+            "model": {"type": "cnn", "dropout": 0.2},
+            "resample": [{"method": "smote", "k_neighbors": 3, "space": "embedding"}],
+            "augment": [{"method": "random_crop", "classes": "all"}],
+            "training": {"epochs": 2, "batch_size": 48, "early_stopping": null},
+        }),
+    ];
+    parts.into_iter().zip(11..).map(|(parts, seed)| request(seed, parts)).collect()
+}
+
 #[test]
 fn a_run_interrupted_at_any_moment_leaves_the_same_bytes_as_one_never_interrupted() {
-    let data = read_csv(HABERMAN);
+    interrupt(&read_csv(HABERMAN), requests(), MOMENTS);
+}
+
+#[test]
+fn so_does_one_of_a_convolutional_network() {
+    interrupt(&crosses(200), picture_requests(), MOMENTS / 4);
+}
+
+fn interrupt(data: &Data, requests: Vec<Value>, moments: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(20);
-    for request in requests() {
+    for request in requests {
         let mut whole = Interrupter::default();
-        let expected = left(&run(&data, &request, 1, &mut whole).unwrap());
-        for _ in 0..MOMENTS {
+        let expected = left(&run(data, &request, 1, &mut whole).unwrap());
+        for _ in 0..moments {
             let [first, second] = *[[1, 1], [1, 2], [2, 1], [2, 2]].choose(&mut rng).unwrap();
             let is_graceful = rng.random();
             let stop_at = rng.random_range(1..=whole.steps);
@@ -163,13 +206,13 @@ fn a_run_interrupted_at_any_moment_leaves_the_same_bytes_as_one_never_interrupte
                 stop_at: Some(stop_at),
                 ..Interrupter::default()
             };
-            let stopped = run(&data, &request, first, &mut cut).unwrap_err();
+            let stopped = run(data, &request, first, &mut cut).unwrap_err();
             assert!(matches!(stopped, TrainError::Stopped(Stop::Shutdown)), "{stopped}");
             let was_taken = cut.taken.is_some();
             assert!(was_taken || !is_graceful, "nothing was written at a graceful stop after {stop_at} steps");
             let (told, bytes) = cut.taken.unzip();
             let mut rest = Interrupter { earlier: bytes, ..Interrupter::default() };
-            let found = left(&run(&data, &request, second, &mut rest).unwrap());
+            let found = left(&run(data, &request, second, &mut rest).unwrap());
             assert_eq!(rest.resumed, was_taken.then_some(Ok(())));
             assert!(!was_taken || rest.steps < whole.steps, "nothing was saved");
             if is_graceful {
@@ -185,24 +228,28 @@ fn a_run_interrupted_at_any_moment_leaves_the_same_bytes_as_one_never_interrupte
 
 #[test]
 fn a_run_interrupted_twenty_times_leaves_the_same_bytes() {
-    let data = read_csv(HABERMAN);
+    interrupt_often(&read_csv(HABERMAN), requests(), MOMENTS);
+    interrupt_often(&crosses(200), picture_requests().into_iter().take(2).collect(), MOMENTS / 4);
+}
+
+fn interrupt_often(data: &Data, requests: Vec<Value>, moments: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(21);
-    for request in requests() {
+    for request in requests {
         let mut whole = Interrupter::default();
-        let expected = left(&run(&data, &request, 2, &mut whole).unwrap());
-        let longest = (whole.steps / MOMENTS).max(2);
+        let expected = left(&run(data, &request, 2, &mut whole).unwrap());
+        let longest = (whole.steps / moments).max(2);
         let (mut earlier, mut interruptions) = (None, 0);
         let found = loop {
             let stop_at = Some(rng.random_range(1..=longest));
             let mut watch = Interrupter { earlier, stop_at, is_graceful: true, ..Interrupter::default() };
-            match run(&data, &request, 1 + interruptions % 2, &mut watch) {
+            match run(data, &request, 1 + interruptions % 2, &mut watch) {
                 Ok(trained) => break left(&trained),
                 Err(TrainError::Stopped(_)) => earlier = Some(watch.taken.unwrap().1),
                 Err(error) => panic!("{error}"),
             }
             interruptions += 1;
         };
-        assert!(interruptions >= MOMENTS, "{interruptions}");
+        assert!(interruptions >= moments, "{interruptions}");
         assert!(found == expected, "{request}");
     }
 }
