@@ -94,8 +94,10 @@ impl PictureSet {
         to.iter_mut().zip(self.pictures.get(row)).for_each(|(to, &value)| *to = f32::from(value) / 255.0);
     }
 
-    /// A row as the model reads it.
+    /// A row as the model reads it. What there is of `to` beyond the picture is padding and stays as it is: scaled, it would
+    /// be more than nothing, and weights that are none would be learnt for it.
     pub fn normalized(&self, row: usize, to: &mut [f32]) {
+        let (to, _) = to.split_at_mut(self.shape().values().min(to.len()));
         self.unit(row, to);
         self.scaling.apply(to);
     }
@@ -113,8 +115,10 @@ mod tests {
         let scaling = PictureScaling::of(&pictures);
         assert_eq!((scaling.mean[0], scaling.spread[0], scaling.spread[2]), (0.5, 0.5, 1.0));
         let set = PictureSet { pictures, scaling };
-        let mut row = [0.0; 6];
-        set.normalized(1, &mut row);
+        let mut padded = [0.0; 9];
+        set.normalized(1, &mut padded);
+        let [row @ .., a, b, c] = padded;
+        assert_eq!([a, b, c], [0.0; 3], "padding is nothing");
         assert_eq!([row[0], row[3], row[2], row[5]], [-1.0, 1.0, 0.0, 0.0]);
         // (30, 40) of 10, 20, 30, 40: mean 25, deviation sqrt(125).
         assert!((f64::from(row[1]) - 5.0 / 125.0_f64.sqrt()).abs() < 1e-6, "{row:?}");
