@@ -20,6 +20,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
+import zlib
 
 import numpy as np
 import onnx
@@ -131,14 +133,70 @@ ONCE = {
 }
 ONCE_ON = ("german-credit", "horse-colic words", "odd names", "mammography")
 
+# Of pictures; tried on those in grey and those in colour.
+def cnn(layers=None, training=None, **model):
+    config = {
+        "model": {"type": "cnn", **({"layers": layers} if layers else {}), **model},
+        "training": {"epochs": 4, "batch_size": 32, **(training or {})},
+        "resample": OVER,
+    }
+    return config
+
+
+def conv(filters, **parts):
+    return {"type": "conv", "filters": filters, **parts}
+
+
+def layer(name, **parts):
+    return {"type": name, **parts}
+
+
+PICTURES = {
+    "cnn": cnn(),
+    "cnn of several": cnn(activation="silu", dropout=0.2, members=2),
+    "medium": cnn(size="medium", training={"epochs": 1}),
+    "pools": cnn([
+        conv(8), layer("batch_norm"), layer("activation"), layer("max_pool", size=3, stride=2, padding=1),
+        conv(12, kernel=5, bias=False), layer("activation"), layer("avg_pool", size=3, stride=1, padding=1),
+        layer("dropout", probability=0.2), layer("global_max_pool"), layer("dense", units=6), layer("activation"),
+    ]),
+    "depthwise": cnn([
+        layer("depthwise_conv", stride=2), layer("batch_norm"), conv(10, kernel=1, bias=False), layer("activation"),
+        layer("depthwise_conv", kernel=2, padding=0), layer("activation"), layer("global_avg_pool"),
+    ]),
+    "projections": cnn([
+        conv(6), layer("activation"),
+        layer("residual", layers=[conv(9, stride=2), layer("batch_norm"), layer("activation"), conv(9), layer("batch_norm")]),
+        layer("activation"),
+        layer("residual", projection=False, layers=[conv(9), layer("activation")]),
+        layer("residual", layers=[layer("depthwise_conv"), layer("residual", layers=[conv(5, kernel=1)])]),
+    ]),
+    **{
+        f"cnn with {name}": cnn(
+            [conv(8), layer("activation"), layer("depthwise_conv"), layer("activation"), layer("max_pool"),
+             layer("dense", units=8), layer("activation")],
+            activation=name, training={"epochs": 2},
+        )
+        for name in ACTIVATIONS
+    },
+    "mlp of pixels": with_parts(mlp((16,), normalization="batch"), resample=OVER),
+    "isotonic mlp of pixels": with_parts(mlp((16, 8), calibration={"method": "isotonic"}), loss=BENT),
+    "logistic of pixels": logistic(regularization={"l2": 0.01}),
+    "isotonic logistic of pixels": with_parts(logistic(calibration={"method": "isotonic"}), resample=OVER),
+}
+
 # What must have been tried when all is done.
 EXPECTED = {
     "maps": {"identity", "platt", "temperature", "beta", "isotonic"},
     "bases": {"none", "prior"},
     "losses": {"identity", "smoothing", "focal", "shift"},
-    "columns": {"numeric", "boolean", "categorical"},
+    "columns": {"numeric", "boolean", "categorical", "image"},
     "missing": {"indicator", "fill", "unseen"},
-    "predictors": {"logistic", "mlp"},
+    "predictors": {"logistic", "mlp", "cnn"},
+    "layers": {
+        "conv", "depthwise_conv", "max_pool", "avg_pool", "batch_norm", "activation", "residual", "global_avg_pool",
+        "global_max_pool", "dropout", "dense",
+    },
     "normalizations": {"none", "batch", "layer"},
 }
 
@@ -222,6 +280,41 @@ def datasets(work, extra):
     return files
 
 
+def png(pixels):
+    """A picture of 8 bits as PNG, without any library."""
+    height, width = pixels.shape[:2]
+    lines = b"".join(b"\0" + pixels[line].tobytes() for line in range(height))
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def archive_of_pictures(file, channels, columns):
+    """Noise of 9 by 11 pixels; one picture in five has a bright bar or, which makes it rare, a cross. All pixels at the end."""
+    chance = np.random.default_rng(channels)
+    pictures, lines = [], ["path,label,age,site"]
+    with zipfile.ZipFile(file, "w") as archive:
+        for index in range(400):
+            pixels = chance.integers(0, 90, (9, 11, channels), dtype=np.uint8)
+            rare = index % 5 == 0
+            y, x = chance.integers(1, 8), chance.integers(1, 10)
+            pixels[y, x - 1 : x + 2] = 220
+            if rare:
+                pixels[y - 1 : y + 2, x] = (220, 90, 250)[:channels]
+            pictures.append(pixels)
+            name = f"{'cross' if rare else 'bar'}/{index:03}.png"
+            archive.writestr(name, png(pixels[:, :, 0] if channels == 1 else pixels))
+            age = "" if index % 7 == 0 else str(20 + index * 37 % 60)
+            lines.append(f"{name},{'cross' if rare else 'bar'},{age},{'abc'[index % 3]}")
+        if columns:
+            archive.writestr("manifest.csv", "\n".join(lines) + "\n")
+    return np.stack(pictures), [line.split(",") for line in lines[1:]]
+
+
 def run(*arguments):
     done = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -265,12 +358,11 @@ def check_file(file, artifact, name):
     return props
 
 
-def compare(session, props, header, rows, expected):
+def compare(session, props, feeds, count, expected):
     outputs = [props["evenkeel.output.probability"], props["evenkeel.output.label"]]
-    feeds = feeds_of(session, header, rows)
     probability, label = session.run(outputs, feeds)
-    assert probability.dtype == np.float64 and probability.shape == (len(rows),), probability.shape
-    assert label.shape == (len(rows),), label.shape
+    assert probability.dtype == np.float64 and probability.shape == (count,), probability.shape
+    assert label.shape == (count,), label.shape
     ours = np.array([float(row["probability"]) for row in expected])
     gap = np.abs(probability - ours)
     assert np.isfinite(gap).all(), "a probability is not finite"
@@ -283,7 +375,7 @@ def compare(session, props, header, rows, expected):
     ]
     assert not other, f"{len(other)} labels differ, the first in row {other[0] + 1}"
     alone = 0.0
-    for index in range(0, len(rows), max(1, len(rows) // ROWS_ALONE)):
+    for index in range(0, count, max(1, count // ROWS_ALONE)):
         one, _ = session.run(outputs, {name: values[index : index + 1] for name, values in feeds.items()})
         alone = max(alone, abs(one[0] - ours[index]))
     empty, _ = session.run(outputs, {name: values[:0] for name, values in feeds.items()})
@@ -300,11 +392,47 @@ def note(tried, manifest):
         tried["losses"].add(base["inverse"]["loss"])
     if manifest["network"]:
         tried["normalizations"].add(manifest["network"]["normalization"])
+    if manifest.get("picture_network"):
+        note_layers(tried, manifest["picture_network"]["layers"])
     for column in manifest["preprocessor"]["columns"]:
         tried["columns"].add(column["type"])
         if column["type"] == "categorical":
             missing = column["missing"]
             tried["missing"].add(missing if isinstance(missing, str) else next(iter(missing)))
+
+
+def note_layers(tried, layers):
+    for layer in layers:
+        tried["layers"].add(layer["type"])
+        note_layers(tried, layer.get("layers", []))
+
+
+def check_pictures(program, work, kind, config, name, tried):
+    """Of an archive: the pixels as the graph's input, at the model's own size, which is that of all pictures."""
+    channels, columns = kind
+    file, folder = work / "pictures.zip", work / "model"
+    pixels, rows = archive_of_pictures(file, channels, columns)
+    (work / "config.json").write_text(json.dumps({**config, "evaluation": {"bootstrap": 0}}), encoding="utf-8")
+    run(program, "train", "--data", file, "--config", work / "config.json", "--out", folder)
+    artifact = (folder / "model.safetensors").read_bytes()
+    run(program, "export", "--model", folder, "--format", "onnx", "--out", work / "model.onnx", "--name", name)
+    run(program, "predict", "--model", folder, "--data", file, "--out", work / "out.csv")
+    with open(work / "out.csv", newline="", encoding="utf-8") as out:
+        expected = list(csv.DictReader(out))
+    assert [row["path"] for row in expected] == [row[0] for row in rows]
+    props = check_file(work / "model.onnx", artifact, name)
+    session = onnxruntime.InferenceSession(work / "model.onnx", providers=["CPUExecutionProvider"])
+    note(tried, manifest_of(artifact))
+    feeds = {}
+    for given in session.get_inputs():
+        if given.name == "image":
+            assert given.type == "tensor(uint8)" and given.shape[1:] == [9, 11, channels], (given.type, given.shape)
+            feeds[given.name] = pixels
+        elif given.name == "age":
+            feeds[given.name] = np.array([[float(row[2]) if row[2] else math.nan] for row in rows])
+        else:
+            feeds[given.name] = np.array([[row[3]] for row in rows], dtype=object)
+    return len(rows), compare(session, props, feeds, len(rows), expected)
 
 
 def check(program, work, file, config, name, tried):
@@ -329,7 +457,7 @@ def check(program, work, file, config, name, tried):
     props = check_file(work / "model.onnx", artifact, name)
     session = onnxruntime.InferenceSession(work / "model.onnx", providers=["CPUExecutionProvider"])
     note(tried, manifest)
-    return len(rows), compare(session, props, header, rows, expected)
+    return len(rows), compare(session, props, feeds_of(session, header, rows), len(rows), expected)
 
 
 def main():
@@ -349,13 +477,20 @@ def main():
             (ISOTONIC_ON if name.startswith("isotonic ") else ONCE_ON[index % len(ONCE_ON)], name)
             for index, name in enumerate(ONCE)
         ]
+        kinds = {"grey pictures": (1, False), "coloured pictures": (3, False), "pictures beside columns": (1, True)}
+        cases += [(kind, name) for kind in list(kinds)[:2] for name in PICTURES]
+        # Networks look at nothing but the picture.
+        cases += [("pictures beside columns", name) for name in ("logistic of pixels", "isotonic logistic of pixels")]
         for dataset, name in cases:
             case = f"{dataset}: {name}"
             if arguments.only not in case:
                 continue
-            config = EVERYWHERE.get(name) or ONCE[name]
+            config = EVERYWHERE.get(name) or ONCE.get(name) or PICTURES[name]
             try:
-                rows, gap = check(arguments.program, work, files[dataset], config, case, tried)
+                if dataset in kinds:
+                    rows, gap = check_pictures(arguments.program, work, kinds[dataset], config, case, tried)
+                else:
+                    rows, gap = check(arguments.program, work, files[dataset], config, case, tried)
             except AssertionError as error:
                 failures.append(f"{case}: {error}")
                 print(f"{case:<60} FAILED: {error}", flush=True)
