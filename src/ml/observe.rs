@@ -102,7 +102,8 @@ pub struct LayerLog {
     pub gradient_norm: Option<f64>,
     /// How far the step moved the weights, over their norm before it; about 0.001 is healthy.
     pub update_ratio: Option<f64>,
-    /// The share of hidden units whose output is the same for the first 1,024 validation rows; of hidden layers.
+    /// The share of hidden units whose output is the same for the first 1,024 validation rows; of hidden layers. Of a
+    /// convolutional network, of channels that have one value everywhere in the first 128 pictures.
     pub dead_units: Option<f64>,
 }
 

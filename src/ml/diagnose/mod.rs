@@ -10,6 +10,7 @@
 mod checks;
 mod code;
 mod finding;
+mod networks;
 mod patch;
 mod run;
 mod setting;

@@ -24,6 +24,11 @@ impl Setting<'_> {
         }
     }
 
+    /// Whether a network of any kind is trained.
+    pub(super) fn is_network(&self) -> bool {
+        !matches!(self.config.model, ModelConfig::Logistic { .. })
+    }
+
     pub(super) fn is_unscaled(&self) -> bool {
         self.config.preprocess.numeric.scale == Scale::None
     }

@@ -20,6 +20,7 @@ use super::members;
 use super::network::Network;
 use super::optimizer::OptimizerState;
 use super::pass::{Batch, Pass};
+use super::picture::dead_channels;
 use super::position::{EpochChance, Position};
 use super::rows::{Rows, Source};
 use super::schedule::RateSchedule;
@@ -365,9 +366,14 @@ impl<'a> Trainer<'a> {
                 }
                 (Source::Pictures(_), None) => (&[][..], 0),
             };
-            scorer.score(Batch { values, stride, rows: logits.len() }, logits);
-            if let (0, Scorer::Rows(scorer)) = (block, &scorer) {
-                dead_units.extend(scorer.outputs(logits.len()).map(|(outputs, units)| dead_share(outputs, units)));
+            let batch = Batch { values, stride, rows: logits.len() };
+            scorer.score(batch, logits);
+            match (block, &scorer, &self.network.layout().plan) {
+                (0, Scorer::Rows(scorer), _) => {
+                    dead_units.extend(scorer.outputs(logits.len()).map(|(outputs, units)| dead_share(outputs, units)));
+                }
+                (0, Scorer::Pictures(scorer), Some(plan)) => dead_units.extend(dead_channels(scorer, plan, batch)),
+                _ => {}
             }
             go_on(ask())?;
         }

@@ -1,14 +1,18 @@
 //! Causes that only a run shows.
 
+use std::ops::ControlFlow;
+
 use evenkeel::ml::baseline::{Baseline, BaselineKind};
 use evenkeel::ml::config::TrainConfig;
 use evenkeel::ml::diagnose::{Code, Diagnosis, Run, Scores, Setting, Severity, check_run};
 use evenkeel::ml::labels::{ClassCounts, ClassNames};
 use evenkeel::ml::metrics::{ConfusionMatrix, Curves, Report, Verdict};
-use evenkeel::ml::observe::{EpochLog, LayerLog, StoppedBy};
+use evenkeel::ml::observe::{EpochLog, LayerLog, Phase, Stop, StoppedBy, TrainObserver};
+use evenkeel::ml::pipeline::{TrainInput, train};
 use serde_json::{Value, json};
 
 use super::support::{Made, found, number, quick, told};
+use crate::support::missing_markers;
 
 fn plain() -> Made {
     Made::new(4_000, 12, 1)
@@ -103,7 +107,14 @@ struct Told {
 
 impl Told {
     fn new(request: &Value) -> Self {
-        let config = Made::new(1_000, 5, 1).data().config(request);
+        Self::of(Made::new(1_000, 5, 1).data().config(request))
+    }
+
+    fn of_pictures(request: &Value) -> Self {
+        Self::of(crate::images::crosses(400).config(request))
+    }
+
+    fn of(config: TrainConfig) -> Self {
         let log = |epoch: usize| EpochLog {
             epoch,
             train_loss: Some(0.4 - 0.001 * epoch as f64),
@@ -195,6 +206,101 @@ fn units_that_are_dead_are_counted_by_layer() {
     assert_eq!(found(&run.diagnosis(), Code::DeadUnits).severity, Severity::Warning);
     run.curves[19].layers[1].dead_units = Some(1.0);
     assert_eq!(found(&run.diagnosis(), Code::DeadUnits).severity, Severity::Error);
+}
+
+/// Layers of one's own, without anything that keeps gradients up.
+fn layers() -> Value {
+    json!([
+        {"type": "conv", "filters": 4}, {"type": "activation", "function": "sigmoid"},
+        {"type": "residual", "layers": [{"type": "depthwise_conv"}, {"type": "activation", "function": "relu"}]},
+        {"type": "dropout", "probability": 0.8}, {"type": "dense", "units": 4},
+    ])
+}
+
+#[test]
+fn convolutional_networks_are_looked_at_as_other_networks_are() {
+    let small = json!({"model": {"type": "cnn"}});
+    let sound = Told::of_pictures(&small).diagnosis();
+    assert!(!sound.is_troubled(), "{}", told(&sound));
+    for code in [Code::LearningRateTooHigh, Code::LearningRateTooLow, Code::ExplodingGradient, Code::DeadUnits] {
+        assert!(sound.checks.iter().any(|check| check.name == code), "{code:?} is not looked at");
+    }
+    let own = json!({"model": {"type": "cnn", "layers": layers()}});
+
+    let mut run = Told::of_pictures(&own);
+    run.curves[19].layers[1].dead_units = Some(1.0);
+    let finding = found(&run.diagnosis(), Code::DeadUnits);
+    assert_eq!(finding.severity, Severity::Error);
+    let patch = finding.patch.unwrap();
+    assert_eq!(patch["model"]["layers"][1], json!({"type": "activation", "function": "leaky_relu"}));
+    assert_eq!(patch["model"]["layers"][2]["layers"][1]["function"], "leaky_relu");
+
+    let mut run = Told::of_pictures(&own);
+    run.curves.iter_mut().for_each(|log| log.layers[0].gradient_norm = Some(1e-6));
+    let finding = found(&run.diagnosis(), Code::VanishingGradient);
+    assert_eq!(number(&finding, "hidden_layers"), 3.0);
+    assert_eq!(finding.patch.unwrap()["model"]["size"], "small");
+
+    let mut run = Told::of_pictures(&small);
+    run.curves[3].gradient_norm = Some(400.0);
+    found(&run.diagnosis(), Code::ExplodingGradient);
+    let mut run = Told::of_pictures(&small);
+    run.curves.iter_mut().flat_map(|log| &mut log.layers).for_each(|layer| layer.update_ratio = Some(1e-7));
+    run.curves.iter_mut().for_each(|log| (log.train_loss, log.validation_loss) = (Some(0.4), Some(0.5)));
+    run.logits = vec![-1.0, -1.5];
+    found(&run.diagnosis(), Code::LearningRateTooLow);
+}
+
+/// What is held back by dropout within layers, and batches too small for what goes by them.
+#[test]
+fn layers_within_a_network_are_known_by_what_they_do() {
+    let data = crate::images::crosses(400);
+    let own = json!({"model": {"type": "cnn", "layers": layers()}, "training": {"epochs": 3}, "evaluation": {"bootstrap": 0}});
+    let examined = data.examine(&own);
+    let finding = found(&examined.diagnosis, Code::IncomparableLosses);
+    assert_eq!(number(&finding, "differences"), 1.0);
+    assert!(examined.diagnosis.finding(Code::SmallNormalizedBatches).is_none());
+    let small = json!({
+        "model": {"type": "cnn"}, "training": {"epochs": 1, "batch_size": 4}, "evaluation": {"bootstrap": 0}});
+    let examined = data.examine(&small);
+    assert_eq!(number(&found(&examined.diagnosis, Code::SmallNormalizedBatches), "batch_size"), 4.0);
+}
+
+/// The last epoch of a run.
+#[derive(Default)]
+struct Last(EpochLog);
+
+impl TrainObserver for Last {
+    fn phase(&mut self, _: Phase) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+
+    fn step(&mut self, _: f64) -> ControlFlow<Stop> {
+        ControlFlow::Continue(())
+    }
+
+    fn epoch(&mut self, log: &EpochLog) -> ControlFlow<Stop> {
+        self.0 = log.clone();
+        ControlFlow::Continue(())
+    }
+}
+
+/// Each layer with weights has a share of channels that tell nothing; the last one has none.
+#[test]
+fn dead_channels_are_in_the_learning_curves_of_convolutional_networks() {
+    let data = crate::images::crosses(400);
+    let shares = |request: &Value| {
+        let mut last = Last::default();
+        let input = TrainInput { table: data.table.clone(), missing_markers: missing_markers() };
+        train(input, &data.config(request), &mut last).unwrap();
+        last.0.layers.into_iter().map(|layer| layer.dead_units).collect::<Vec<_>>()
+    };
+    let training = json!({"epochs": 1});
+    let small = shares(&json!({"model": {"type": "cnn"}, "training": training, "evaluation": {"bootstrap": 0}}));
+    // A convolution, three pairs of them and two projections, then the logit.
+    assert_eq!(small.len(), 10);
+    assert!(small[..9].iter().all(|share| share.is_some_and(|share| share < 0.5)), "{small:?}");
+    assert_eq!(small[9], None);
 }
 
 #[test]

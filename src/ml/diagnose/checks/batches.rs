@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::finding::{Evidence, Severity, Told, percent};
-use super::super::{Checked, Code, Setting};
-use crate::ml::config::{BatchKind, Normalization, Training};
+use super::super::{Checked, Code, Setting, networks};
+use crate::ml::config::{BatchKind, Training};
 
 pub(super) fn of_config(setting: &Setting<'_>) -> Vec<Checked> {
     let Some(training) = &setting.config.training else { return Vec::new() };
@@ -62,7 +62,7 @@ fn fuller_batches(share: f64, rows: f64) -> Value {
 fn small_normalized(setting: &Setting<'_>, training: &Training) -> Option<Checked> {
     const LEAST: usize = 8;
     const USUAL: usize = 32;
-    if setting.mlp()?.normalization != Normalization::Batch {
+    if !networks::normalizes_over_the_batch(&setting.config.model) {
         return None;
     }
     let size = training.batch_size;

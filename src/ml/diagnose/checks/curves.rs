@@ -3,20 +3,21 @@
 use serde_json::{Value, json};
 
 use super::super::finding::{Evidence, Told, percent};
-use super::super::{Checked, Code, Run, Setting};
+use super::super::{Checked, Code, Run, Setting, networks};
 use super::blockers::usual_rate;
-use crate::ml::config::{Activation, MlpConfig};
+use crate::ml::config::ModelConfig;
+use crate::ml::nn::Design;
+use crate::ml::nn::layout::ParameterKind;
 use crate::ml::observe::EpochLog;
 
 pub(super) fn of_run(setting: &Setting<'_>, run: &Run<'_>) -> Vec<Checked> {
-    let Some(mlp) = setting.mlp() else { return Vec::new() };
-    if run.curves.is_empty() {
+    if !setting.is_network() || run.curves.is_empty() {
         return Vec::new();
     }
     let mut checked = vec![rate_too_high(setting, run), rate_too_low(setting, run)];
     checked.extend(exploding(run));
-    checked.extend(vanishing(run, mlp));
-    checked.extend(dead_units(setting, run, mlp));
+    checked.extend(vanishing(setting, run));
+    checked.extend(dead_units(setting, run));
     checked
 }
 
@@ -123,11 +124,10 @@ fn exploding(run: &Run<'_>) -> Option<Checked> {
     }))
 }
 
-fn vanishing(run: &Run<'_>, mlp: &MlpConfig) -> Option<Checked> {
+fn vanishing(setting: &Setting<'_>, run: &Run<'_>) -> Option<Checked> {
     const LIMIT: f64 = 1e-4;
-    let widths: Vec<usize> = std::iter::once(run.features).chain(mlp.hidden_layers.iter().copied()).collect();
-    let first_size = (*widths.first()? * *widths.get(1)?) as f64;
-    let last_size = *widths.last()? as f64;
+    let model = &setting.config.model;
+    let [first_size, last_size] = end_sizes(setting, run)?.map(|size| size as f64);
     let ratio = |log: &EpochLog| {
         let (first, last) = (log.layers.first()?.gradient_norm?, log.layers.last()?.gradient_norm?);
         let ratio = (first / first_size.sqrt()) / (last / last_size.sqrt());
@@ -141,24 +141,33 @@ fn vanishing(run: &Run<'_>, mlp: &MlpConfig) -> Option<Checked> {
             ),
             Evidence::new()
                 .beside("first_over_last_gradient", ratio, 1.0)
-                .count("hidden_layers", mlp.hidden_layers.len()),
+                .count("hidden_layers", networks::hidden_layers(model)),
             "Use an activation that does not saturate, fewer layers, or normalization.",
         )
-        .patch(open_units(mlp))
+        .patch(json!({"model": networks::open(model)}))
     }))
 }
 
-/// Units that pass gradients on.
-fn open_units(mlp: &MlpConfig) -> Value {
-    json!({"model": {
-        "activation": "leaky_relu",
-        "initializer": "he_normal",
-        "hidden_layers": mlp.hidden_layers.iter().take(2).collect::<Vec<_>>(),
-        "residual": false,
-    }})
+/// Weights of the first layer and of the last; none of a network with no layer between.
+fn end_sizes(setting: &Setting<'_>, run: &Run<'_>) -> Option<[usize; 2]> {
+    match &setting.config.model {
+        ModelConfig::Mlp(mlp) => {
+            let widths: Vec<usize> = std::iter::once(run.features).chain(mlp.hidden_layers.iter().copied()).collect();
+            Some([*widths.first()? * *widths.get(1)?, *widths.last()?])
+        }
+        ModelConfig::Cnn(cnn) => {
+            let shape = setting.config.preprocess.image.as_ref()?.spec().shape;
+            let design = Design::of_cnn(cnn, shape).ok()?;
+            let weights = design.layout().tensors().iter().filter(|place| place.kind == ParameterKind::Weight);
+            let sizes: Vec<usize> = weights.map(|place| place.rows * place.columns).collect();
+            (sizes.len() > 1).then_some(())?;
+            Some([*sizes.first()?, *sizes.last()?])
+        }
+        ModelConfig::Logistic { .. } => None,
+    }
 }
 
-fn dead_units(setting: &Setting<'_>, run: &Run<'_>, mlp: &MlpConfig) -> Option<Checked> {
+fn dead_units(setting: &Setting<'_>, run: &Run<'_>) -> Option<Checked> {
     const LIMIT: f64 = 0.4;
     const LAYER: f64 = 0.999;
     let shares = run.curves.last()?.layers.iter().filter_map(|layer| layer.dead_units);
@@ -169,14 +178,13 @@ fn dead_units(setting: &Setting<'_>, run: &Run<'_>, mlp: &MlpConfig) -> Option<C
         let remedy = "Use an activation with a slope everywhere and a lower learning rate, and scale the columns.";
         let told =
             if most > LAYER { Told::error(title, evidence, remedy) } else { Told::warning(title, evidence, remedy) };
-        told.patch(revived(setting, mlp))
+        told.patch(revived(setting))
     }))
 }
 
-fn revived(setting: &Setting<'_>, mlp: &MlpConfig) -> Value {
-    let activation = if mlp.activation == Activation::Tanh { "tanh" } else { "leaky_relu" };
+fn revived(setting: &Setting<'_>) -> Value {
     let mut patch = json!({
-        "model": {"activation": activation, "initializer": "he_normal"},
+        "model": networks::with_slopes(&setting.config.model),
         "optimizer": {"learning_rate": rate_of(setting).min(usual_rate(setting))},
     });
     if setting.is_unscaled() {

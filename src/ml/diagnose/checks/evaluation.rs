@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::finding::{Evidence, Told, percent};
 use super::super::statistics::wilson_half_width;
-use super::super::{Checked, Code, Run, Setting};
+use super::super::{Checked, Code, Run, Setting, networks};
 use crate::ml::config::{Loss, ThresholdRule};
 use crate::ml::metrics::ConfusionMatrix;
 
@@ -74,7 +74,7 @@ fn best_f1(run: &Run<'_>) -> f64 {
 
 fn incomparable_losses(setting: &Setting<'_>) -> Checked {
     let plain = matches!(setting.config.loss, Loss::Bce { class_weight: None, label_smoothing: 0.0 });
-    let dropout = setting.mlp().is_some_and(|mlp| mlp.dropout > 0.0);
+    let dropout = networks::dropout(&setting.config.model) > 0.0;
     let causes = [!plain, !setting.config.resample.is_empty(), !setting.config.augment.is_empty(), dropout];
     let found = causes.iter().filter(|cause| **cause).count();
     Checked::new(Code::IncomparableLosses, found as f64, 0.0).found_if(found > 0, || {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::finding::{Evidence, Told, percent};
-use super::super::{Checked, Code, Run, Setting};
+use super::super::{Checked, Code, Run, Setting, networks};
 use crate::ml::config::{CnnSize, ModelConfig, Optimizer};
 
 /// How much less relative loss a simple model needs for the other to have failed.
@@ -91,7 +91,7 @@ fn over_regularized(setting: &Setting<'_>, run: &Run<'_>, train: f64, test: f64)
     let penalty = last.and_then(|log| log.penalty).unwrap_or(0.0);
     let loss = last.and_then(|log| log.train_loss).unwrap_or(0.0);
     let share = if penalty > 0.0 { penalty / (penalty + loss) } else { 0.0 };
-    let dropout = setting.mlp().map_or(0.0, |mlp| mlp.dropout);
+    let dropout = networks::dropout(&setting.config.model);
     let area = run.test.auc().unwrap_or(0.5);
     let spread = run.test.spread() / run.test.prevalence();
     let is_held = penalty > 0.0 || setting.weight_decay() > 1e-3 || dropout > 0.3;
@@ -122,7 +122,7 @@ fn loosened(setting: &Setting<'_>, dropout: f64) -> Value {
         patch["regularization"]["l1"] = json!(0.0);
     }
     if dropout > 0.3 {
-        patch["model"] = json!({"dropout": 0.2});
+        patch["model"] = networks::with_little_dropout(&setting.config.model);
     }
     if let Some(Optimizer::Adamw { weight_decay, .. }) = setting.config.optimizer {
         patch["optimizer"] = json!({"weight_decay": (weight_decay / 100.0).min(1e-4)});
@@ -158,7 +158,7 @@ fn roomier(setting: &Setting<'_>) -> Value {
             "training": {"batch_size": 64, "early_stopping": {"patience": 40}},
         }),
         ModelConfig::Cnn(cnn) => {
-            let mut patch = loosened(setting, cnn.dropout);
+            let mut patch = loosened(setting, networks::dropout(&setting.config.model));
             if cnn.size == Some(CnnSize::Small) {
                 patch["model"]["size"] = json!("medium");
             }

@@ -9,6 +9,7 @@
 //! summed by fixed groups of pictures first, then in their order: threads share groups, and the bits do not depend on how.
 
 mod convolution;
+mod dead;
 mod finish;
 mod group;
 pub mod heat;
@@ -19,6 +20,7 @@ mod route;
 pub mod scorer;
 pub mod window;
 
+pub(in crate::ml::nn) use dead::dead_channels;
 pub use heat::{Evidence, HeatMap};
 pub use pass::GROUPS;
 pub use plan::{Action, Convolution, Finish, Map, PictureNetworkShape, Plan, Step};

@@ -76,6 +76,15 @@ impl PictureScorer {
         self.each(batch, features, width, |found, to| to.copy_from_slice(&found[..to.len()]));
     }
 
+    /// Hands all maps of one picture, as they are after the last step, to `look`.
+    pub(super) fn look<T>(&self, plan: &Plan, picture: &[f32], look: impl FnOnce(&[Buffer]) -> T) -> T {
+        let mut room = self.room(plan);
+        self.run(plan, picture, &mut room);
+        let seen = look(&room.maps);
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+        seen
+    }
+
     /// Hands the features of each picture to `take`, with so many values of `out`.
     fn each(&self, batch: Batch<'_>, out: &mut [f32], width: usize, take: impl Fn(&[f32], &mut [f32]) + Sync) {
         let Some(plan) = &self.layout.plan else { return };
