@@ -175,6 +175,9 @@ async fn pictures_that_cannot_be_read_are_named() {
     let rows = json!({"rows": [{"image": good}, {"image": bad}, {"image": "???"}, {"image": null}, {"image": 7}]});
     let problem = client.post(&path).json(&rows).send().await.expect_problem(422, "invalid-rows");
     assert_eq!(places(&problem), ["2:image", "3:image", "4:image", "5:image"], "{problem:#}");
+    let columns = json!({"columns": ["x", "image"], "data": [[1, good], [2, bad], [3], [4, null], [5, true]]});
+    let problem = client.post(&path).json(&columns).send().await.expect_problem(422, "invalid-rows");
+    assert_eq!(places(&problem), ["2:image", "3:-", "4:image", "5:image"], "{problem:#}");
     client.post(&path).json(&json!({"rows": [{"picture": good}]})).send().await.expect_problem(422, "invalid-rows");
 
     let zip = Zip::of([("a.png", cross.clone()), ("b.png", cross[..40].to_vec())]);
@@ -291,6 +294,8 @@ async fn the_inference_protocol_takes_pixels_and_files() {
     for (shape, data, reason) in [
         (json!([1, 8, 8, 2]), json!(vec![0; 128]), "1 or 3 channels"),
         (json!([1, 8, 8]), json!(vec![0.25; 64]), "scaled already"),
+        (json!([1, 8, 8]), json!(vec![1; 64]), "none above 1"),
+        (json!([2, 8, 8]), json!([vec![0.5; 64], vec![200.0; 64]].concat()), "fractions of 1"),
         (json!([1, 8, 8]), json!(vec![300; 64]), "from 0 to 255"),
         (json!([1, 64]), json!(vec![0; 64]), "[N, H, W]"),
     ] {

@@ -57,6 +57,11 @@ impl Datatype {
         Datatype::ALL.into_iter().find(|datatype| datatype.name() == name)
     }
 
+    /// Whether elements may be fractions.
+    pub(super) fn is_floating(self) -> bool {
+        matches!(self, Datatype::Fp32 | Datatype::Fp64)
+    }
+
     /// Bytes of one element in binary; `None` where each has a length of its own.
     pub(super) fn width(self) -> Option<usize> {
         match self {

@@ -82,6 +82,10 @@ pub(super) async fn infer<T: Send + 'static>(
         let request = request::check(draft, (&named.name, named.version.as_deref()), &mistakes);
         let arranged = arrange(&request, &served.inputs, pictures, max_rows, &mistakes)?;
         check_prevalence(&served, request.parameters.instead.prevalence, &mistakes);
+        if request.parameters.instead.views.is_some() && !served.model.has_views() {
+            let detail = "only networks that read pictures can be asked about several views of them";
+            mistakes.in_member(Place::Member(&Place::Root, "parameters"), "tta", detail);
+        }
         let arranged = mistakes.or(arranged)?;
         let scored = score(&served, &arranged.table, request.parameters.instead)?;
         write(&Answer::new(&named.name, &served, &request, &arranged.ignored, &scored))

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::mistakes::Mistakes;
 use crate::http::models::predict::Instead;
 use crate::ml::json::Place;
+use crate::ml::picture::Views;
 
 /// How inputs are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +58,7 @@ impl Reader<'_> {
             instead: Instead {
                 threshold: self.number("threshold", "from 0 to 1", |number| (0.0..=1.0).contains(&number)),
                 prevalence: self.number("prevalence", "above 0 and below 1", |number| number > 0.0 && number < 1.0),
-                views: None,
+                views: self.views(),
             },
             binary_output: self.flag("binary_data_output").unwrap_or(false),
         }
@@ -106,6 +107,16 @@ impl Reader<'_> {
         text
     }
 
+    fn views(&self) -> Option<Views> {
+        let name = self.text("tta")?;
+        let views = Views::named(&name);
+        if views.is_none() {
+            let names = Views::ALL.map(|(name, _)| name).join(", ");
+            self.wrong("tta", &format!("expected one of {names}"));
+        }
+        views
+    }
+
     fn flag(&self, name: &str) -> Option<bool> {
         let value = self.parameters.get(name)?;
         let flag = value.as_bool();
@@ -144,12 +155,12 @@ mod tests {
     #[test]
     fn a_request_says_how_it_is_to_be_read_and_answered() {
         let parameters = json!({
-            "content_type": "pd", "threshold": 0.25, "prevalence": 0.1, "binary_data_output": true,
+            "content_type": "pd", "threshold": 0.25, "prevalence": 0.1, "binary_data_output": true, "tta": "turns",
             "priority": 1, "timeout": 1000, "anything": "else",
         });
         let expected = RequestParameters {
             layout: Layout::Columns,
-            instead: Instead { threshold: Some(0.25), prevalence: Some(0.1), views: None },
+            instead: Instead { threshold: Some(0.25), prevalence: Some(0.1), views: Some(Views::Turns) },
             binary_output: true,
         };
         assert_eq!(read(&parameters, |reader| reader.of_request()), (expected, vec![]));
@@ -160,10 +171,11 @@ mod tests {
     fn what_would_change_the_meaning_is_refused() {
         let parameters = json!({
             "content_type": "datetime", "threshold": 1.5, "prevalence": "low", "binary_data_output": 1, "sequence_id": 7,
+            "tta": "spins",
         });
         let mut places = read(&parameters, |reader| reader.of_request()).1;
         places.sort();
-        let expected = ["binary_data_output", "content_type", "prevalence", "sequence_id", "threshold"];
+        let expected = ["binary_data_output", "content_type", "prevalence", "sequence_id", "threshold", "tta"];
         assert_eq!(places, expected.map(|name| format!("/parameters/{name}")));
         let input = json!({"content_type": "base64", "shared_memory_region": "r", "binary_data_size": -1});
         assert_eq!(read(&input, |reader| reader.of_input()).1.len(), 3);

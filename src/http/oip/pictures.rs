@@ -56,6 +56,12 @@ pub(super) fn pixel_column(
         );
         return None;
     }
+    if tensor.is_floating && is_of_unit(numbers) {
+        let detail = "expected pixel values from 0 to 255, found none above 1: they were scaled already. The model scales pixels \
+                      itself; pictures that are really so dark come as UINT8";
+        mistakes.in_member(place, "data", detail);
+        return None;
+    }
     let mut pixels = Vec::with_capacity(rows * spec.shape.values());
     let mut is_right = true;
     for (row, picture) in numbers.chunks_exact(height * width * channels).enumerate() {
@@ -73,6 +79,11 @@ pub(super) fn pixel_column(
     }
     let pictures = Pictures::new(spec.shape, pixels).ok().filter(|_| is_right)?;
     Some(Column { name: IMAGE_COLUMN.to_owned(), values: Values::Pictures(pictures) })
+}
+
+/// Whether the values are from 0 to 1, as those of scaled pixels are, and not all of them 0.
+fn is_of_unit(numbers: &[f64]) -> bool {
+    numbers.iter().all(|number| (0.0..=1.0).contains(number)) && numbers.iter().any(|&number| number > 0.0)
 }
 
 /// Whole numbers from 0 to 255, to which others are rounded.
@@ -116,8 +127,12 @@ mod tests {
         PictureSpec { shape: PictureShape { height: 1, width: 2, channels: 1 }, resize: Resize::Stretch };
 
     fn column(shape: &[usize], numbers: Vec<f64>) -> Result<Vec<u8>, Vec<String>> {
+        typed_column(shape, numbers, false)
+    }
+
+    fn typed_column(shape: &[usize], numbers: Vec<f64>, is_floating: bool) -> Result<Vec<u8>, Vec<String>> {
         let mistakes = Mistakes::default();
-        let tensor = Tensor { shape: shape.to_vec(), elements: Elements::Numbers(numbers) };
+        let tensor = Tensor { shape: shape.to_vec(), elements: Elements::Numbers(numbers), is_floating };
         match pixel_column(&tensor, &SPEC, Place::Root, &mistakes).map(|column| column.values) {
             Some(Values::Pictures(pictures)) => {
                 Ok((0..pictures.len()).flat_map(|row| pictures.get(row).to_vec()).collect())
@@ -149,16 +164,31 @@ mod tests {
             assert!(told[0].contains(expected), "{shape:?}: {told:?}");
         }
         let mistakes = Mistakes::default();
-        let texts = Tensor { shape: vec![1, 1, 2], elements: Elements::Booleans(vec![None; 2]) };
+        let elements = Elements::Booleans(vec![None; 2]);
+        let texts = Tensor { shape: vec![1, 1, 2], elements, is_floating: false };
         assert_eq!(pixel_column(&texts, &SPEC, Place::Root, &mistakes), None);
         assert_eq!(mistakes.places(), ["/datatype"]);
+    }
+
+    #[test]
+    fn floating_tensors_without_a_value_above_one_were_scaled_already() {
+        let told = |numbers: Vec<f64>| typed_column(&[2, 1, 2], numbers, true);
+        for scaled in [vec![0.0, 1.0, 0.0, 0.0], vec![0.1, 0.2, 0.3, 1.0]] {
+            let told = told(scaled).unwrap_err();
+            assert!(told.len() == 1 && told[0].contains("none above 1"), "{told:?}");
+        }
+        // A black picture is black on every scale; whole numbers may be as dark as they like.
+        assert_eq!(told(vec![0.0; 4]), Ok(vec![0; 4]));
+        assert_eq!(told(vec![0.0, 1.0, 2.0, 0.0]), Ok(vec![0, 1, 2, 0]));
+        assert_eq!(typed_column(&[1, 1, 2], vec![0.0, 1.0], false), Ok(vec![0, 1]));
     }
 
     #[test]
     fn there_are_no_more_pixels_than_fit() {
         let mistakes = Mistakes::default();
         let shape = PictureShape { height: 1 << 11, width: 1 << 11, channels: 1 };
-        let tensor = Tensor { shape: vec![65, 1, 1], elements: Elements::Numbers(vec![0.0; 65]) };
+        let elements = Elements::Numbers(vec![0.0; 65]);
+        let tensor = Tensor { shape: vec![65, 1, 1], elements, is_floating: false };
         assert_eq!(pixel_column(&tensor, &PictureSpec { shape, ..SPEC }, Place::Root, &mistakes), None);
         assert!(mistakes.details()[0].contains("at most 64"), "{:?}", mistakes.details());
     }

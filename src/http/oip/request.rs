@@ -142,10 +142,11 @@ fn check_input(input: DraftInput, place: Place<'_>, mistakes: &Mistakes) -> Inpu
     }
     let tensor = datatype.zip(shape).and_then(|(datatype, shape)| {
         let elements = read_elements(source, datatype, &shape)?;
-        elements
-            .map_err(|detail| mistakes.in_member(place, "data", detail))
-            .ok()
-            .map(|elements| Tensor { shape, elements })
+        elements.map_err(|detail| mistakes.in_member(place, "data", detail)).ok().map(|elements| Tensor {
+            shape,
+            elements,
+            is_floating: datatype.is_floating(),
+        })
     });
     Input { name, tensor }
 }
@@ -225,7 +226,7 @@ mod tests {
             "parameters": {"binary_data_output": true},
         }));
         assert_eq!(mistakes.places(), Vec::<String>::new());
-        let tensor = Tensor { shape: vec![2, 1], elements: Elements::Numbers(vec![1.0, 2.0]) };
+        let tensor = Tensor { shape: vec![2, 1], elements: Elements::Numbers(vec![1.0, 2.0]), is_floating: false };
         assert_eq!(request.inputs, [Input { name: "x".to_owned(), tensor: Some(tensor) }]);
         assert_eq!(request.outputs, [Output { kind: OutputKind::Label, binary: true }]);
         assert_eq!(request.id.as_deref(), Some("seven"));

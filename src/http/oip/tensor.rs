@@ -22,6 +22,8 @@ pub(super) enum Elements {
 pub(super) struct Tensor {
     pub(super) shape: Vec<usize>,
     pub(super) elements: Elements,
+    /// Whether the datatype has fractions.
+    pub(super) is_floating: bool,
 }
 
 /// Many texts in one allocation.

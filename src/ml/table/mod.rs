@@ -21,7 +21,7 @@ pub use read::{
 pub use rows::{
     CellError, CsvBlock, CsvRows, ExpectedColumn, InputRows, Inputs, JsonRows, Parsed, from_csv, from_json_columns,
     from_json_rows, parquet_row_count, quick_json, read_batches, read_csv, read_ndjson, read_parquet, read_picture,
-    read_pictures,
+    read_pictures, with_picture_mistakes,
 };
 pub use summary::{ColumnSummary, ImageFile, ImageSize, ImageSummary, NumericSummary, TopCategory};
 pub use typed::{TypedValue, ValueKind, typed_column};

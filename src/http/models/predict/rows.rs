@@ -16,8 +16,8 @@ use crate::http::extract::parse_json;
 use crate::http::limits::HttpConfig;
 use crate::http::models::Served;
 use crate::ml::table::{
-    CellError, InputRows, JsonRows, PictureLimits, TableLimits, from_json_columns, from_json_rows, parquet_row_count,
-    quick_json, read_parquet,
+    CellError, IMAGE_COLUMN, InputRows, JsonRows, PictureLimits, TableLimits, from_json_columns, from_json_rows,
+    parquet_row_count, quick_json, read_parquet, with_picture_mistakes,
 };
 
 /// Bytes of rows that are looked at together.
@@ -217,11 +217,34 @@ pub(super) fn json_rows(
     if body.rows.len() == 0 {
         return Ok((InputRows::default(), body.instead));
     }
-    let parsed = match body.rows {
-        PredictRows::Objects(rows) => from_json_rows(&rows, &served.inputs, table_limits),
-        PredictRows::Arrays { columns, data } => from_json_columns(&columns, &data, &served.inputs, table_limits),
+    let parsed = match &body.rows {
+        PredictRows::Objects(rows) => from_json_rows(rows, &served.inputs, table_limits),
+        PredictRows::Arrays { columns, data } => from_json_columns(columns, data, &served.inputs, table_limits),
     };
-    Ok((parsed.map_err(|errors| invalid_rows(errors, 0))?.into(), body.instead))
+    let all = |errors| invalid_rows(of_pictures_too(errors, &body.rows, served, table_limits), 0);
+    Ok((parsed.map_err(all)?.into(), body.instead))
+}
+
+/// The mistakes of rows with those of the pictures in them, which nobody has looked at.
+fn of_pictures_too(
+    errors: Vec<CellError>,
+    rows: &PredictRows,
+    served: &Served,
+    limits: &TableLimits,
+) -> Vec<CellError> {
+    let Some(spec) = served.model.picture_spec() else { return errors };
+    match rows {
+        PredictRows::Objects(rows) => {
+            let values = rows.iter().map(|row| row.get(IMAGE_COLUMN));
+            with_picture_mistakes(errors, IMAGE_COLUMN, values, &spec, limits)
+        }
+        PredictRows::Arrays { columns, data } => {
+            let Some(place) = columns.iter().position(|column| column == IMAGE_COLUMN) else { return errors };
+            // Of a row of another length nobody knows which value is the picture.
+            let values = data.iter().map(|row| row.get(place).filter(|_| row.len() == columns.len()));
+            with_picture_mistakes(errors, IMAGE_COLUMN, values, &spec, limits)
+        }
+    }
 }
 
 pub(super) fn check_count(rows: usize, max_rows: usize) -> Result<(), ApiError> {

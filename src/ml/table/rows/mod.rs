@@ -31,7 +31,7 @@ pub use exact_csv::from_csv;
 pub use exact_json::{from_json_columns, from_json_rows};
 pub use inputs::Inputs;
 pub use ndjson::read_ndjson;
-pub use pictures::{read_picture, read_pictures};
+pub use pictures::{read_picture, read_pictures, with_picture_mistakes};
 pub use quick_json::{JsonRows, quick_json};
 
 use super::{Column, ColumnRef, ColumnType, Table, TableError};

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rayon::prelude::*;
+use serde_json::Value;
 
 use super::errors::Errors;
 use super::{CellError, InputRows, Inputs};
@@ -15,6 +16,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+const NO_PICTURE: &str = "there is no picture, and none can be missing";
 
 /// The pixels of one file of a picture.
 ///
@@ -85,6 +88,37 @@ impl InputRows {
     }
 }
 
+/// The mistakes of rows in JSON with those of their pictures, which are looked at though something else is wrong, so that all
+/// are told at once. `values` are those of a column of pictures, one for each row that has one.
+pub fn with_picture_mistakes<'v>(
+    mistakes: Vec<CellError>,
+    column: &str,
+    values: impl Iterator<Item = Option<&'v Value>>,
+    spec: &PictureSpec,
+    limits: &TableLimits,
+) -> Vec<CellError> {
+    let mut errors = Errors::new(limits);
+    errors.add(mistakes);
+    // What is neither has been told.
+    let texts = values.enumerate().filter_map(|(row, value)| match value? {
+        Value::String(text) => Some((row, Some(text.as_str()))),
+        Value::Null => Some((row, None)),
+        _ => None,
+    });
+    let texts: Vec<(usize, Option<&str>)> = texts.collect();
+    let wrong = texts.par_iter().filter_map(|&(row, text)| {
+        let reason = match text {
+            Some(text) => from_text(text, spec, &limits.pictures).err()?,
+            None => NO_PICTURE.to_owned(),
+        };
+        Some((row, reason))
+    });
+    for (row, reason) in wrong.collect::<Vec<_>>() {
+        errors.push(Some(row), Some(column), reason);
+    }
+    errors.finish()
+}
+
 /// The pictures that are texts in a column; `None` if they are no texts, or something is wrong with some.
 fn pictures_of(column: &Column, spec: &PictureSpec, limits: &TableLimits, errors: &mut Errors) -> Option<Pictures> {
     let Values::Categorical { codes, levels } = &column.values else { return None };
@@ -98,7 +132,7 @@ fn pictures_of(column: &Column, spec: &PictureSpec, limits: &TableLimits, errors
         let reason = match read.get(code as usize) {
             Some(Ok(_)) => continue,
             Some(Err(reason)) => reason.clone(),
-            None => "there is no picture, and none can be missing".to_owned(),
+            None => NO_PICTURE.to_owned(),
         };
         errors.push(Some(row), Some(&column.name), reason);
     }
@@ -162,6 +196,22 @@ mod tests {
         let bare = GIF.trim_end_matches('=');
         let pictures = read(&[Some(GIF), Some(&url), Some(&broken), Some(bare)]).unwrap();
         assert_eq!((pictures.len(), pictures.get(3)), (4, &[0, 0][..]));
+    }
+
+    #[test]
+    fn pictures_are_looked_at_though_something_else_is_wrong() {
+        let at = |row: u64| CellError { row: Some(row), column: Some("age".to_owned()), detail: "x".to_owned() };
+        let (good, bad, number) = (Value::from(GIF), Value::from("?"), Value::from(7));
+        let values = [Some(&bad), Some(&good), None, Some(&Value::Null), Some(&number)];
+        let told = |limits: &TableLimits| {
+            let found = with_picture_mistakes(vec![at(2), at(3)], "image", values.into_iter(), &SPEC, limits);
+            found.into_iter().map(|error| (error.row, error.column)).collect::<Vec<_>>()
+        };
+        let [age, image] = ["age", "image"].map(|name| Some(name.to_owned()));
+        let all = [(Some(0), image.clone()), (Some(2), age.clone()), (Some(3), age), (Some(3), image)];
+        assert_eq!(told(&TableLimits::STANDARD), all);
+        let few = TableLimits { max_errors: 2, ..TableLimits::STANDARD };
+        assert_eq!(told(&few).last(), Some(&(None, None)), "there are more");
     }
 
     #[test]
