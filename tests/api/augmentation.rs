@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::archives::Zip;
 use crate::archives::pictures::{crosses, grey, png};
 use crate::support::app::{App, Engine};
 use crate::support::client::{Client, places};
@@ -53,6 +54,34 @@ async fn a_preview_is_there_before_while_and_after_the_job_runs() {
     }
 }
 
+/// Of a dataset with files that are no rows, a preview shows what training learns from.
+#[tokio::test]
+async fn a_preview_passes_over_what_cannot_be_read() {
+    let app = App::with(Engine::Sqlite, &["--workers", "0"]).await;
+    let client = app.client();
+    let picture = |index: u8| png(&grey(8, 8, |y, x| index + (y * 8 + x) as u8));
+    let files: Vec<(String, Vec<u8>)> = (0..60)
+        .map(|index| {
+            let bytes = if index % 20 == 7 { picture(index)[..40].to_vec() } else { picture(index) };
+            (format!("{}/{index:03}.png", if index % 3 == 0 { "a" } else { "b" }), bytes)
+        })
+        .collect();
+    let zip = Zip::of(files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())));
+    let call = client.post("/v1/datasets").header("content-type", "application/zip").body(zip);
+    let dataset = call.send().await.expect_status(201);
+    assert_eq!((&dataset["rows"], &dataset["columns"][0]["image"]["unreadable_count"]), (&json!(57), &json!(3)));
+    let queued = client.queue(&job(&dataset, &json!([{"method": "mixup", "classes": "all"}]))).await;
+    let path = format!("/v1/jobs/{}/augmentation-preview?pictures=6&draws=1", queued["id"].as_str().unwrap());
+    let reply = client.get(&path).send().await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, "image/png".to_owned()));
+    let sheet = image::load_from_memory(&reply.bytes).unwrap().into_rgb8();
+    // The first pixel of each picture is its number, which none has that cannot be read.
+    for line in 0..6 {
+        let number = sheet.get_pixel(4 + 2, 4 + 2 + line * 72).0[0];
+        assert!(number < 60 && number % 20 != 7, "{number}");
+    }
+}
+
 #[tokio::test]
 async fn jobs_without_pictures_have_no_preview() {
     let app = App::with(Engine::Sqlite, &["--workers", "0"]).await;
@@ -85,6 +114,16 @@ async fn a_network_is_asked_about_several_views_of_a_picture() {
     // A picture and its mirror have the same views.
     assert_eq!(both, ask("?tta=horizontal_flip", picture(true)).await);
     assert!(plain.min(turned) <= both && both <= plain.max(turned), "{plain} {turned} {both}");
+    let name = model["name"].as_str().unwrap();
+    let pixels: Vec<u8> = grey(8, 8, |y, x| (y * 13 + x * 29) as u8).into_bytes();
+    let infer = |parameters: Value| {
+        let input = json!({"name": "image", "shape": [1, 8, 8], "datatype": "UINT8", "data": pixels});
+        client.post(&format!("/v2/models/{name}/infer")).json(&json!({"inputs": [input], "parameters": parameters}))
+    };
+    let answer = infer(json!({"tta": "horizontal_flip"})).send().await.expect_status(200);
+    assert_eq!(answer["outputs"][0]["data"], json!([both]));
+    let problem = infer(json!({"tta": "spins"})).send().await.expect_problem(400, "invalid-inference");
+    assert_eq!(places(&problem), ["/parameters/tta"]);
     for views in ["flips", "shifts", "turns"] {
         assert!((0.0..=1.0).contains(&ask(&format!("?tta={views}"), picture(false)).await));
     }
@@ -102,4 +141,9 @@ async fn a_network_is_asked_about_several_views_of_a_picture() {
         .await
         .expect_problem(422, "invalid-request");
     assert_eq!(places(&problem), ["?tta"]);
+    let inputs = ["height", "width"].map(|name| json!({"name": name, "shape": [1], "datatype": "FP64", "data": [1.0]}));
+    let path = format!("/v2/models/{}/infer", other["name"].as_str().unwrap());
+    let asked = json!({"inputs": inputs, "parameters": {"tta": "flips"}});
+    let problem = client.post(&path).json(&asked).send().await.expect_problem(400, "invalid-inference");
+    assert!(places(&problem).contains(&"/parameters/tta".to_owned()), "{problem:#}");
 }

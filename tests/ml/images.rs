@@ -8,7 +8,7 @@ use evenkeel::ml::picture::{PictureShape, Pictures};
 use evenkeel::ml::table::{Column, ColumnType, Table, Values};
 use serde_json::json;
 
-use evenkeel::ml::pipeline::{PreviewSize, Trained, preview};
+use evenkeel::ml::pipeline::{PreviewSize, Trained, preview, preview_rows, preview_sheet};
 
 use crate::support::{Data, metric};
 
@@ -105,6 +105,31 @@ fn the_preview_of_a_configuration_is_always_the_same_and_shows_training_pictures
     assert_eq!((0..6).map(frame).filter(|color| *color == [0xd5, 0x5e, 0x00]).count(), 3);
     let table = crate::support::read_csv(b"a,y\n1,0\n2,0\n3,0\n4,0\n5,1\n6,1\n7,1\n8,1\n9,0\n10,0\n");
     assert_eq!(preview(&table.table, &table.config(&json!({})), size).unwrap(), None);
+}
+
+/// Rows are chosen without any picture, and the sheet is the same; pictures are mixed with others of the classes that training
+/// mixes them with.
+#[test]
+fn a_preview_needs_the_pictures_on_it_and_no_others() {
+    let data = crosses(400);
+    let size = PreviewSize { pictures: 6, draws: 2 };
+    let Values::Pictures(pictures) = &data.table.column("image").unwrap().values else { panic!("pictures") };
+    let paths = (0..400).map(|row| format!("{row}.png")).collect();
+    let paths = Values::Categorical { codes: (0..400).collect(), levels: paths };
+    let label = data.table.column("label").unwrap().clone();
+    let unseen = Table::new(vec![Column { name: "image".to_owned(), values: paths }, label]).unwrap();
+    for (classes, batches, others) in [("all", "shuffled", 64), ("minority", "shuffled", 30), ("all", "balanced", 62)] {
+        let config = data.config(&json!({
+            "model": {"type": "cnn"}, "training": {"batches": batches},
+            "augment": [{"method": "mixup", "alpha": 2.0, "classes": classes}],
+        }));
+        let rows = preview_rows(&unseen, &config, size).unwrap();
+        assert_eq!(rows.rows.len(), 6 + others, "{classes} {batches}");
+        let sheet = preview_sheet(&rows, &pictures.select(&rows.rows), &config);
+        assert_eq!(preview(&data.table, &config, size).unwrap(), Some(sheet));
+    }
+    let config = data.config(&json!({"model": {"type": "cnn"}, "augment": [{"method": "horizontal_flip"}]}));
+    assert_eq!(preview_rows(&unseen, &config, size).unwrap().rows.len(), 6);
 }
 
 /// Networks on the pictures of [`crosses`].

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use evenkeel::ml::observe::Stop;
 use evenkeel::ml::picture::{PictureShape, PictureSpec, Resize};
 use evenkeel::ml::table::{
-    ColumnType, MemorySource, Profile, ReadError, ReadOptions, Table, TableFormat, TableLimits, Values, head, load,
-    profile, target_classes,
+    ColumnType, MemorySource, Profile, ReadError, ReadOptions, Table, TableFormat, TableLimits, UnseenPictures, Values,
+    head, load, profile, target_classes,
 };
 
 use crate::archives::pictures::{color, crosses, grey, png};
@@ -107,6 +107,38 @@ fn one_folder_is_one_class() {
     assert_eq!(texts(&table, "path"), ["set/cat/1.png", "set/dog/deep/2.png", "set/cat/3.JPG"]);
     let Values::Pictures(pictures) = &table.column("image").unwrap().values else { panic!("no pictures") };
     assert_eq!(pictures.get(1), (2..18).collect::<Vec<u8>>());
+}
+
+/// Only what is asked for is looked at: of an archive with files that cannot be read, too.
+#[test]
+fn rows_are_had_without_their_pictures() {
+    let manifest = b"path,label,site\na.png,x,1\nb.png,y,2\nc.png,x,3\nd.png,y,4\n".to_vec();
+    let bytes = Zip::of([
+        ("manifest.csv", manifest),
+        ("a.png", picture(1)),
+        ("b.png", picture(2)[..30].to_vec()),
+        ("c.png", picture(3)),
+        ("d.png", picture(4)),
+    ]);
+    let whole = loaded(bytes.clone(), Some(GREY));
+    let format = TableFormat::Zip { manifest: None };
+    let options = options(&format, &TableLimits::STANDARD, None);
+    let found = profiled(bytes.clone()).unwrap();
+    let unreadable = found.columns.iter().find_map(|column| column.image.clone()).unwrap().unreadable;
+    let columns: Vec<(String, ColumnType)> =
+        whole.columns().iter().map(|column| (column.name.clone(), column.values.column_type())).collect();
+    let paths = unreadable.iter().map(|file| file.path.as_str());
+    let unseen = UnseenPictures::open(MemorySource::new(bytes), &options, paths).unwrap();
+    let table = unseen.table(&options, &columns).unwrap();
+    assert_eq!(texts(&table, "image"), ["a.png", "c.png", "d.png"]);
+    for column in ["label", "site", "path"] {
+        assert_eq!(texts(&table, column), texts(&whole, column));
+    }
+    let Values::Pictures(pictures) = &whole.column("image").unwrap().values else { panic!("no pictures") };
+    let some = unseen.read(&[2, 0, 2], &GREY, &mut go_on).unwrap();
+    assert_eq!(some, pictures.select(&[2, 0, 2]));
+    let stopped = unseen.read(&[0], &GREY, &mut |_| ControlFlow::Break(Stop::Cancelled));
+    assert!(matches!(stopped, Err(ReadError::Stopped(Stop::Cancelled))));
 }
 
 #[test]

@@ -122,7 +122,8 @@ impl Watcher {
         Self(watched)
     }
 
-    fn answer(&self) -> ControlFlow<Stop> {
+    /// Whether anybody waits still.
+    pub(in crate::http) fn answer(&self) -> ControlFlow<Stop> {
         if self.0.load(Ordering::Acquire) { ControlFlow::Continue(()) } else { ControlFlow::Break(Stop::Cancelled) }
     }
 }

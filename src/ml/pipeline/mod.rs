@@ -47,7 +47,7 @@ pub use aftermath::{report_seed, threshold_seed};
 pub use decide::Unseen;
 pub use error::TrainError;
 pub use estimate::{Estimate, estimate, rows_after};
-pub use preview::{PreviewSize, preview};
+pub use preview::{PreviewRows, PreviewSize, preview, preview_rows, preview_sheet};
 pub use provenance::{RemovedRow, StepProvenance, SyntheticRows};
 pub(in crate::ml) use rows::Rows;
 pub use target::{Target, TargetError};

@@ -4,7 +4,7 @@ use super::error::TrainError;
 use super::target::Target;
 use crate::ml::config::TrainConfig;
 use crate::ml::labels::{ClassCounts, ClassNames};
-use crate::ml::picture::{PictureSet, Pictures};
+use crate::ml::picture::PictureSet;
 use crate::ml::preprocess::{FittedPreprocessor, PreprocessError};
 use crate::ml::seed::Seed;
 use crate::ml::sets::{EvalSet, TrainSet};
@@ -139,14 +139,6 @@ impl Part {
         let rows: Vec<usize> = (0..self.labels.len()).step_by(step).collect();
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
         Self { features: self.features.select(&rows), labels, weights: None }
-    }
-
-    /// The pictures of the rows, if they have some.
-    pub(super) fn pictures(&self) -> Option<&Pictures> {
-        self.features.columns().iter().find_map(|column| match &column.values {
-            Values::Pictures(pictures) => Some(pictures),
-            _ => None,
-        })
     }
 
     /// The pictures of the rows, where a network reads them as such.

@@ -16,7 +16,8 @@ pub use column_ref::{ColumnRef, Numbers};
 pub use format::TableFormat;
 pub use read::{
     DEFAULT_MISSING, IMAGE_COLUMN, MemorySource, PATH_COLUMN, PictureArchive, PictureLimits, Profile, ReadError,
-    ReadOptions, RowProblem, TableLimits, TableSource, TargetError, head, load, profile, target_classes,
+    ReadOptions, RowProblem, TableLimits, TableSource, TargetError, UnseenPictures, head, load, profile,
+    target_classes,
 };
 pub use rows::{
     CellError, CsvBlock, CsvRows, ExpectedColumn, InputRows, Inputs, JsonRows, Parsed, from_csv, from_json_columns,

@@ -28,7 +28,7 @@ pub use error::{ReadError, RowProblem};
 pub(super) use load::{ColumnBuilder, load_batches, load_present};
 pub use load::{head, load};
 pub use options::{DEFAULT_MISSING, PictureLimits, ReadOptions, TableLimits};
-pub use pictures::{IMAGE_COLUMN, PATH_COLUMN, PictureArchive};
+pub use pictures::{IMAGE_COLUMN, PATH_COLUMN, PictureArchive, UnseenPictures};
 pub use profile::{Profile, profile};
 pub use source::{MemorySource, TableSource};
 pub(super) use source::{parquet_batches, parquet_rows};

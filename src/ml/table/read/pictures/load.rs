@@ -48,9 +48,7 @@ fn read<R: TableSource>(
     most: usize,
     step: &mut dyn FnMut(u64) -> ControlFlow<Stop>,
 ) -> Result<Table, ReadError> {
-    // What was accepted as an upload is read, whatever the limits are now.
-    let limits =
-        TableLimits { pictures: PictureLimits::ACCEPTED, max_decompressed_bytes: u64::MAX, ..options.limits.clone() };
+    let limits = accepted(options.limits);
     let options = &ReadOptions { limits: &limits, ..*options };
     let plan = plan(input, options)?;
     let is_wanted = columns.iter().any(|(name, _)| name == IMAGE_COLUMN);
@@ -83,6 +81,11 @@ fn read<R: TableSource>(
     assemble(columns, images, &paths(&plan, &kept), rest)
 }
 
+/// What was accepted as an upload is read, whatever the limits are now.
+pub(super) fn accepted(limits: &TableLimits) -> TableLimits {
+    TableLimits { pictures: PictureLimits::ACCEPTED, max_decompressed_bytes: u64::MAX, ..limits.clone() }
+}
+
 /// Height and width of a file; decoding bounds them.
 fn size(picture: &Decoded) -> [u32; 2] {
     [picture.height, picture.width].map(|side| u32::try_from(side).unwrap_or(u32::MAX))
@@ -98,7 +101,7 @@ fn room(plan: &Plan, spec: Option<PictureSpec>) -> Result<Vec<u8>, ReadError> {
     Ok(pixels)
 }
 
-fn of_shape(spec: PictureSpec, pixels: Vec<u8>) -> Result<Pictures, ReadError> {
+pub(super) fn of_shape(spec: PictureSpec, pixels: Vec<u8>) -> Result<Pictures, ReadError> {
     let impossible = |error: crate::ml::picture::PictureError| ReadError::NotTheFormat {
         format: "pictures of one shape",
         detail: error.to_string(),
@@ -106,7 +109,7 @@ fn of_shape(spec: PictureSpec, pixels: Vec<u8>) -> Result<Pictures, ReadError> {
     Pictures::new(spec.shape, pixels).map_err(impossible)
 }
 
-fn paths(plan: &Plan, kept: &[usize]) -> Values {
+pub(super) fn paths(plan: &Plan, kept: &[usize]) -> Values {
     Values::Categorical {
         codes: (0..kept.len() as u32).collect(),
         levels: kept.iter().map(|&row| plan.path(row).to_owned()).collect(),
@@ -114,7 +117,7 @@ fn paths(plan: &Plan, kept: &[usize]) -> Values {
 }
 
 /// The columns beside the pictures, of the rows that have one.
-fn rest(
+pub(super) fn rest(
     plan: &Plan,
     options: &ReadOptions<'_>,
     columns: &[(String, ColumnType)],
@@ -132,7 +135,12 @@ fn rest(
 }
 
 /// The columns in the order in which they are wanted.
-fn assemble(columns: &[(String, ColumnType)], images: Values, paths: &Values, rest: Table) -> Result<Table, ReadError> {
+pub(super) fn assemble(
+    columns: &[(String, ColumnType)],
+    images: Values,
+    paths: &Values,
+    rest: Table,
+) -> Result<Table, ReadError> {
     let mut images = Some(images);
     let mut rest = rest.into_columns().into_iter();
     let ordered = columns.iter().filter_map(|(name, _)| match name.as_str() {

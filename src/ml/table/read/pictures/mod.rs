@@ -14,10 +14,12 @@ mod plan;
 mod stream;
 mod survey;
 mod tally;
+mod unseen;
 
 pub use archive::PictureArchive;
 pub(super) use load::{head_pictures, load_pictures};
 pub(super) use survey::profile_pictures;
+pub use unseen::UnseenPictures;
 
 use super::error::{Problems, ReadError};
 use super::options::TableLimits;
