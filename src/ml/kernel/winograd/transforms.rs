@@ -193,16 +193,15 @@ vectorized! {
                     }
                 }
                 // Loops of fixed length stay in registers.
-                for line in 0..TILE {
-                    let four = to_output(down[line]);
-                    for across in 0..TILE {
+                for (line, six) in down.into_iter().enumerate() {
+                    for (across, lanes) in to_output(six).into_iter().enumerate() {
                         let column = tile * TILE + across;
                         if line < band.lines && column < band.pixels {
                             let place = line * band.steps[0] + column * band.steps[1] + first;
                             let lanes = match bias {
-                                Some(bias) => add(four[across], bias),
-                                None if adds => add(four[across], at(to, place)),
-                                None => four[across],
+                                Some(bias) => add(lanes, bias),
+                                None if adds => add(lanes, at(to, place)),
+                                None => lanes,
                             };
                             put(to, place, lanes);
                         }
