@@ -15,6 +15,8 @@ use crate::ml::sets::{Origin, TrainSet};
 const BLOCK_ROWS: usize = 16_384;
 /// Values between two calls of the task's progress, where rows are made on all threads: some hundredths of a second.
 const BLOCK_VALUES: usize = 4 << 20;
+/// Calls of the task's progress, at least: a part that is short beside others may be long for whoever waits.
+const BLOCKS: usize = 3;
 
 /// A set with room for new rows of one class.
 pub(super) struct Growing {
@@ -53,7 +55,7 @@ impl Growing {
         parents: impl Fn(usize) -> [usize; 2] + Sync,
         fill: impl Fn(usize, ArrayView2<'_, f64>, &mut [f64]) + Sync,
     ) -> Result<(), ResampleError> {
-        let block_rows = (BLOCK_VALUES / self.columns.max(1)).max(1);
+        let block_rows = (BLOCK_VALUES / self.columns.max(1)).min(self.added.div_ceil(BLOCKS)).max(1);
         let whole = if task.keep_integers { self.set.kinds.whole.clone() } else { Vec::new() };
         for first in (0..self.added).step_by(block_rows) {
             report(task.progress, first as f64 / self.added as f64)?;
