@@ -18,8 +18,8 @@ from pathlib import Path
 OVER = [{"method": "random_over_sampler"}]
 SETS = {
     "digits": {
-        "augment": [{"method": "rotation", "degrees": 15, "classes": "all"},
-                    {"method": "random_crop", "padding": 1, "classes": "all"}],
+        "augment": [{"method": "rotation", "degrees": 15, "classes": "all", "border": "edge"},
+                    {"method": "random_crop", "padding": 1, "classes": "all", "border": "edge"}],
         "job": {"split": {"strategy": "column", "column": "split"}, "training": {"epochs": 40, "batch_size": 32}},
     },
     "clutter": {
