@@ -11,7 +11,7 @@ use tracing::Instrument;
 use super::assist::Assisted;
 use super::engine::Engine;
 use super::engines::Engines;
-use super::places::Places;
+use super::places::{Places, Taken};
 use super::runner::Runner;
 use super::source::EngineLimits;
 use super::{WorkerConfig, sweeper};
@@ -44,7 +44,7 @@ struct Loop {
     slots: Arc<Semaphore>,
     places: Places,
     /// Each answers the job that it cannot assist with, if there is one.
-    running: JoinSet<Option<JobId>>,
+    running: JoinSet<Option<(JobId, Taken)>>,
     /// Whose parts it can compute.
     program: Option<String>,
 }
@@ -121,17 +121,17 @@ impl Loop {
         self.running.spawn(async move {
             let _assisting = runner.config.load.begin_to_assist();
             let end = runner.assist(job, &place.leave).await;
-            drop(place);
-            (end == Assisted::Cannot).then_some(id)
+            // The place is kept until it is noted that this process cannot: were it free before, it might be given to the same job.
+            (end == Assisted::Cannot).then_some((id, place))
         });
         Ok(true)
     }
 
     /// A panic beside a job's thread, not in it, is a defect of this program. The job is not lost: nobody renews its lease
     /// any more, so it goes back to the queue when that lapses.
-    fn note(&mut self, ended: Result<Option<JobId>, JoinError>) {
+    fn note(&mut self, ended: Result<Option<(JobId, Taken)>, JoinError>) {
         match ended {
-            Ok(cannot) => cannot.into_iter().for_each(|job| self.places.cannot_assist(job)),
+            Ok(cannot) => cannot.into_iter().for_each(|(job, _place)| self.places.cannot_assist(job)),
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the keeper of a running job crashed; its lease will lapse");
             }
