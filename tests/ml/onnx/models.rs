@@ -78,20 +78,33 @@ fn strange_rows(model: &Model) -> Table {
 
 /// Fails where a probability differs by more than `tolerance` or a label is not the model's.
 fn assert_equal(model: &Model, table: &Table, tolerance: f64, what: &str) {
+    for table in [table, &strange_rows(model)] {
+        assert_predicts(model, table, inputs(model, table), tolerance, what);
+    }
+}
+
+/// Fails where the graph gives a probability that differs by more than `tolerance`, or a label that is not the model's, of rows
+/// that are `inputs` to it; gives the model's probabilities.
+pub(super) fn assert_predicts(
+    model: &Model,
+    table: &Table,
+    inputs: HashMap<String, Value>,
+    tolerance: f64,
+    what: &str,
+) -> Vec<f64> {
     let file = exported(model);
     let graph = file.graph.as_ref().unwrap();
-    for table in [table, &strange_rows(model)] {
-        let outputs = evaluate(graph, inputs(model, table));
-        let name = |place: usize| graph.output[place].name.clone().unwrap();
-        let (found, labels) = (outputs[&name(0)].numbers().values(), outputs[&name(1)].texts());
-        let expected = model.predict(table).unwrap();
-        assert_eq!((found.len(), labels.len()), (expected.len(), expected.len()));
-        for (row, ((&found, &expected), label)) in found.iter().zip(&expected).zip(labels).enumerate() {
-            assert!((found - expected).abs() <= tolerance, "{what}, row {row}: {found} where {expected} is expected");
-            let near = (expected - model.threshold).abs() <= tolerance;
-            assert!(near || label == model.classes.name(expected >= model.threshold), "{what}, row {row}: {label}");
-        }
+    let outputs = evaluate(graph, inputs);
+    let name = |place: usize| graph.output[place].name.clone().unwrap();
+    let (found, labels) = (outputs[&name(0)].numbers().values(), outputs[&name(1)].texts());
+    let expected = model.predict(table).unwrap();
+    assert_eq!((found.len(), labels.len()), (expected.len(), expected.len()));
+    for (row, ((&found, &expected), label)) in found.iter().zip(&expected).zip(labels).enumerate() {
+        assert!((found - expected).abs() <= tolerance, "{what}, row {row}: {found} where {expected} is expected");
+        let near = (expected - model.threshold).abs() <= tolerance;
+        assert!(near || label == model.classes.name(expected >= model.threshold), "{what}, row {row}: {label}");
     }
+    expected
 }
 
 /// A network of random weights and statistics, so that nothing is as a training begins.

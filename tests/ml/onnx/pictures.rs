@@ -7,16 +7,16 @@ use evenkeel::ml::config::{Activation, ModelConfig};
 use evenkeel::ml::model::{Model, Predictor};
 use evenkeel::ml::nn::layout::Architecture;
 use evenkeel::ml::nn::{Design, Ensemble, Network};
-use evenkeel::ml::onnx::proto::{DataType, GraphProto};
+use evenkeel::ml::onnx::proto::DataType;
 use evenkeel::ml::picture::{PictureShape, Pictures};
 use evenkeel::ml::seed::Seed;
 use evenkeel::ml::table::{Column, ColumnType, Table, Values};
 use rand::Rng as _;
 use serde_json::{Value as Json, json};
 
-use super::evaluate::{Value, evaluate};
+use super::evaluate::Value;
 use super::maps::Maps;
-use super::models::exported;
+use super::models::{assert_predicts, exported};
 use crate::images::crosses;
 use crate::support::Data;
 use evenkeel::ml::config::FeatureFacts;
@@ -77,21 +77,9 @@ fn inputs(model: &Model, table: &Table) -> HashMap<String, Value> {
     model.inputs().iter().map(|input| (input.name.clone(), raw(&input.name))).collect()
 }
 
-/// Fails where a probability differs by more than `tolerance` or a label is not the model's; gives the probabilities.
+/// As [`assert_predicts`], of the pictures of a table.
 fn assert_equal(model: &Model, table: &Table, tolerance: f64, what: &str) -> Vec<f64> {
-    let file = exported(model);
-    let graph: &GraphProto = file.graph.as_ref().unwrap();
-    let outputs = evaluate(graph, inputs(model, table));
-    let name = |place: usize| graph.output[place].name.clone().unwrap();
-    let (found, labels) = (outputs[&name(0)].numbers().values(), outputs[&name(1)].texts());
-    let expected = model.predict(table).unwrap();
-    assert_eq!((found.len(), labels.len()), (expected.len(), expected.len()));
-    for (row, ((&found, &expected), label)) in found.iter().zip(&expected).zip(labels).enumerate() {
-        assert!((found - expected).abs() <= tolerance, "{what}, row {row}: {found} where {expected} is expected");
-        let near = (expected - model.threshold).abs() <= tolerance;
-        assert!(near || label == model.classes.name(expected >= model.threshold), "{what}, row {row}: {label}");
-    }
-    expected
+    assert_predicts(model, table, inputs(model, table), tolerance, what)
 }
 
 fn trained(data: &Data, model: Json) -> Model {
