@@ -8,6 +8,7 @@ mod keys;
 mod listen;
 mod picture_args;
 mod predict;
+mod processor;
 mod quickstart;
 mod resample;
 mod service;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::store::StoreError;
+use processor::ProcessorArgs;
 use telemetry::TelemetryArgs;
 
 /// Trains, evaluates and serves binary classifiers on imbalanced data.
@@ -28,6 +30,8 @@ use telemetry::TelemetryArgs;
 pub struct Cli {
     #[command(flatten)]
     telemetry: TelemetryArgs,
+    #[command(flatten)]
+    processor: ProcessorArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -99,6 +103,7 @@ impl Cli {
     /// # Errors
     /// If it cannot be done; the error's chain says why.
     pub fn run(self) -> Result<(), CliError> {
+        self.processor.apply();
         let telemetry = self.telemetry;
         // Commands that talk on standard output stay quiet on standard error unless asked.
         match self.command {

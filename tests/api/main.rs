@@ -25,6 +25,7 @@ mod images;
 mod inference;
 mod inference_grpc;
 mod inference_hostile;
+mod instruction_sets;
 mod jobs;
 mod limits;
 mod lists;

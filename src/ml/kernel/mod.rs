@@ -2,7 +2,7 @@
 //! those of searches for neighbours and of reading text.
 //!
 //! Each function has one body, compiled once per instruction set; which of them runs is found out at run time
-//! ([`level`]). All of them give the same bits: every product that is added is a fused multiply-add, every sum has
+//! ([`level()`]). All of them give the same bits: every product that is added is a fused multiply-add, every sum has
 //! a fixed order (one chain per element of a matrix product, sixteen lanes and a fixed tree for a sum over a
 //! slice), and nothing depends on how many threads share the work. So a model does not depend on the processor.
 //!
@@ -21,6 +21,7 @@ mod channels;
 pub mod coefficients;
 mod convolve;
 mod distance;
+mod level;
 mod math;
 mod matmul;
 mod normalize;
@@ -46,6 +47,7 @@ pub use convolve::{Area, Run, convolve, convolve_gradient};
 pub use distance::{
     AXES, Extent, Extents, largest_in_lanes, place, project, recentre, rows_that_pass, scores_that_pass,
 };
+pub use level::{Level, level, limit_level};
 pub use math::{cross_entropy, sigmoid};
 pub use matmul::{Left, Matmul, Start, matmul, matmul_shared, threads, transpose};
 pub use normalize::{
@@ -61,8 +63,6 @@ pub use standardize::{Standards, standardize};
 pub use step::{AdamFactors, Penalty, RmsPropFactors, SgdFactors, adam, penalty_gradient, rms_prop, sgd};
 pub use winograd::{TileRoom, TiledArea};
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
 /// Values in the widest vector. Strides and buffers are multiples of it.
 pub const LANES: usize = 16;
 
@@ -71,53 +71,7 @@ pub fn stride(width: usize) -> usize {
     width.next_multiple_of(LANES)
 }
 
-/// The instruction sets that the loops are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Whatever the target has.
-    Portable = 1,
-    /// AVX2 with fused multiply-add.
-    Avx2 = 2,
-    /// AVX-512 F, VL, DQ and BW.
-    Avx512 = 3,
-}
-
-/// The best level that this processor has, found out once.
-pub fn level() -> Level {
-    static KNOWN: AtomicU8 = AtomicU8::new(0);
-    match KNOWN.load(Ordering::Relaxed) {
-        1 => Level::Portable,
-        2 => Level::Avx2,
-        3 => Level::Avx512,
-        _ => {
-            let found = detect();
-            KNOWN.store(found as u8, Ordering::Relaxed);
-            found
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn detect() -> Level {
-    let fused = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let wide = is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512bw");
-    match (fused, wide) {
-        (true, true) => Level::Avx512,
-        (true, false) => Level::Avx2,
-        (false, _) => Level::Portable,
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn detect() -> Level {
-    Level::Portable
-}
-
-/// Defines a function whose body is compiled for each [`Level`] and vectorized by the compiler. `at` runs it at a
-/// given level, for the tests that hold the levels against each other.
+/// Defines a function whose body is compiled for each [`Level`] and vectorized by the compiler.
 macro_rules! vectorized {
     ($(#[$meta:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
