@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use evenkeel::ml::picture::{Decoded, PictureShape, PictureSpec, Resize, decode};
+use evenkeel::ml::picture::{Decoded, PictureShape, PictureSpec, Resize, decode, pixels_said};
 use evenkeel::ml::table::PictureLimits;
 use serde_json::Value;
 
@@ -71,6 +71,7 @@ fn files_of_every_format_are_read_as_pillow_reads_them() {
             panic!("{name}: {error}");
         });
         assert_eq!((decoded.height, decoded.width), (side(case, "height"), side(case, "width")), "{name}");
+        assert_eq!(pixels_said(&bytes(&case["file"])), Some((decoded.height * decoded.width) as u64), "{name}");
         let found: Vec<u8> = match decoded.channels {
             1 => decoded.pixels.iter().flat_map(|&value| [value; 3]).collect(),
             _ => decoded.pixels.clone(),

@@ -70,7 +70,7 @@ pub(super) async fn infer<T: Send + 'static>(
     // In binary a value takes a byte at least.
     let size = match served.model.picture_spec() {
         // A picture of few bytes may have many pixels.
-        Some(_) => Size { bytes: usize::MAX, rows: usize::MAX },
+        Some(_) => Size::LARGE,
         None => Size { bytes, rows: bytes / served.inputs.len().max(1) },
     };
     let (model, max_rows) = (served.clone(), state.config.max_predict_rows);

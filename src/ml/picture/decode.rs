@@ -69,6 +69,15 @@ pub fn is_picture(bytes: &[u8]) -> bool {
     image::guess_format(bytes).is_ok_and(|found| FORMATS.iter().any(|(format, _)| *format == found))
 }
 
+/// The pixels that a picture says it has; nothing is decoded. `None` if it does not say.
+pub fn pixels_said(bytes: &[u8]) -> Option<u64> {
+    let format = image::guess_format(bytes).ok()?;
+    // As in [`decode`], a panic is a mistake in the file.
+    let said = std::panic::catch_unwind(|| ImageReader::with_format(Cursor::new(bytes), format).into_dimensions());
+    let (width, height) = said.ok()?.ok()?;
+    Some(u64::from(width) * u64::from(height))
+}
+
 /// Reads a picture.
 ///
 /// # Errors

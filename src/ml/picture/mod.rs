@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use decode::{DecodeError, DecodeLimits, Decoded, decode, is_picture};
+pub use decode::{DecodeError, DecodeLimits, Decoded, decode, is_picture, pixels_said};
 pub use flat::FlatPictures;
 pub use originals::Originals;
 pub use set::{PictureScaling, PictureSet};

@@ -87,7 +87,7 @@ pub(in crate::http) async fn heat_map(
     let (call, model) = (wish.call(), served.clone());
     let limits = RowLimits::new(&state.config, &call);
     // There and back again, through networks of any size.
-    let size = Size { bytes: usize::MAX, rows: usize::MAX };
+    let size = Size::LARGE;
     let answer = move || {
         let (rows, instead) = one_picture(wish.media, content_type.as_ref(), &bytes, &served, limits)?;
         let instead = if wish.media == Media::Json { instead } else { wish.instead };

@@ -39,7 +39,9 @@ use crate::http::error::{ApiError, Code};
 use crate::http::extract::{Id, small_body_limits};
 use crate::http::request_id::RequestId;
 use crate::ml::dossier::Dossier;
+use crate::ml::picture::Views;
 use crate::records::ModelId;
+use accept::Media;
 use answer::About;
 pub(in crate::http) use answer::HEADERS;
 use call::Call;
@@ -87,8 +89,11 @@ impl Asked {
     /// How much it is to ask a model.
     pub(in crate::http) fn size(&self, served: &Served) -> Size {
         match served.model.picture_spec() {
-            // A picture of few bytes may have many pixels.
-            Some(_) => Size { bytes: usize::MAX, rows: usize::MAX },
+            Some(spec) if self.call.rows == Media::Picture => {
+                Size::of_picture(&self.bytes, self.call.instead.views.map_or(1, Views::count), &spec)
+            }
+            // Pictures of few bytes may have many pixels.
+            Some(_) => Size::LARGE,
             None => Size::of_text(served, self.bytes.len()),
         }
     }
@@ -132,7 +137,7 @@ pub(in crate::http) async fn predict(
     let asked = Asked { call, bytes, content_type, limits: RowLimits::new(&state.config, &call) };
     let size = match dossier {
         // Explaining a row is as much work as predicting thousands.
-        Some(_) => Size { bytes: usize::MAX, rows: usize::MAX },
+        Some(_) => Size::LARGE,
         None => asked.size(&served),
     };
     let model = served.clone();

@@ -9,11 +9,17 @@ use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::models::Served;
 use crate::jobs;
+use crate::ml::model::Predictor;
+use crate::ml::picture::{PictureSpec, pixels_said};
 
 /// Bytes of a request that are read and scored at once, at most.
 const TINY_BYTES: usize = 64 << 10;
+/// Pixels of a picture that is decoded at once, at most, and values that it is resized to.
+const TINY_PIXELS: usize = 64 * 64;
 /// Multiplications and additions that are done at once, at most: less than half a millisecond.
 const TINY_MULTIPLY_ADDS: u64 = 4 << 20;
+/// As many of a convolutional network take no longer: it uses each weight for many pixels, and reads it once.
+const TINY_CONVOLUTIONS: u64 = 16 << 20;
 
 /// How much a piece of work may be, judged before it is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -25,14 +31,27 @@ pub(in crate::http) struct Size {
 }
 
 impl Size {
+    /// Of what is much work whatever its length, or of which it cannot be told.
+    pub(in crate::http) const LARGE: Self = Self { bytes: usize::MAX, rows: usize::MAX };
+
+    /// Of a picture that is looked at in so many ways. A picture of few bytes may have many pixels.
+    pub(in crate::http) fn of_picture(file: &[u8], views: usize, spec: &PictureSpec) -> Self {
+        let few = |pixels: u64| pixels <= TINY_PIXELS as u64;
+        let is_small =
+            file.len() <= TINY_BYTES && spec.shape.values() <= 3 * TINY_PIXELS && pixels_said(file).is_some_and(few);
+        if is_small { Self { bytes: file.len(), rows: views } } else { Self::LARGE }
+    }
+
     /// Of a text: a value takes at least a digit and what parts it from the next.
     pub(in crate::http) fn of_text(served: &Served, bytes: usize) -> Self {
         Self { bytes, rows: bytes / (2 * served.inputs.len().max(1)) }
     }
 
     fn is_tiny(self, served: &Served) -> bool {
-        let multiply_adds = (self.rows as u64).saturating_mul(served.model.predictor.multiply_adds());
-        self.bytes <= TINY_BYTES && multiply_adds <= TINY_MULTIPLY_ADDS
+        let predictor = &served.model.predictor;
+        let most = if matches!(predictor, Predictor::Cnn(_)) { TINY_CONVOLUTIONS } else { TINY_MULTIPLY_ADDS };
+        let multiply_adds = (self.rows as u64).saturating_mul(predictor.multiply_adds());
+        self.bytes <= TINY_BYTES && multiply_adds <= most
     }
 }
 
@@ -117,4 +136,33 @@ where
     }
     let turn = state.models.admission.block_turn().await;
     state.models.workers.run(turn, work).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::picture::{PictureShape, Resize};
+
+    fn png(side: u32) -> Vec<u8> {
+        let mut file = std::io::Cursor::new(Vec::new());
+        image::GrayImage::new(side, side).write_to(&mut file, image::ImageFormat::Png).unwrap();
+        file.into_inner()
+    }
+
+    fn spec(side: usize) -> PictureSpec {
+        PictureSpec { shape: PictureShape { height: side, width: side, channels: 1 }, resize: Resize::Fit }
+    }
+
+    #[test]
+    fn a_picture_is_as_large_as_its_pixels_and_not_as_its_bytes() {
+        let small = Size::of_picture(&png(64), 5, &spec(8));
+        assert_eq!((small.bytes, small.rows), (png(64).len(), 5));
+        let empty = png(1000);
+        assert!(empty.len() < TINY_BYTES);
+        let mut long = png(64);
+        long.resize(TINY_BYTES + 1, 0);
+        for (file, read_at) in [(empty, 8), (long, 8), (png(64), 200), (b"no picture".to_vec(), 8)] {
+            assert_eq!(Size::of_picture(&file, 1, &spec(read_at)).rows, usize::MAX, "{} bytes, {read_at}", file.len());
+        }
+    }
 }
