@@ -4,10 +4,10 @@
 //! cargo run --release --example cluttered_pictures -- clutter.zip 20000 1
 //! ```
 //!
-//! Every picture is full of shapes of any colour, texture, size and direction on an uneven, unevenly lit ground. One in a
-//! hundred has an open ring among them, a C that is turned any way; many of the others have closed rings. No pixel, no
-//! colour and no texture tells the classes apart, so that a linear model finds nothing, and a network that has seen 120
-//! open rings has not seen them in all places and directions.
+//! Every picture is full of shapes of any colour, size and direction, plain or striped, on an uneven, unevenly lit ground. One in
+//! a hundred has a striped disc among them; the others have plain discs and striped squares, bars, rings, ... No pixel, no
+//! colour, no shape and no texture alone tells the classes apart, so that a linear model finds nothing, and a network that has
+//! seen 120 striped discs has not seen them in all places, colours and directions.
 
 mod archive;
 mod scene;
@@ -31,14 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (count, seed): (usize, u64) = (count.parse()?, seed.parse()?);
     let mut archive = Archive::new(BufWriter::new(File::create(path)?));
     for number in 0..count {
-        let is_open = number % ONE_IN == 0;
+        let is_striped_disc = number % ONE_IN == 0;
         let mut rng = Seed(seed).stream(&format!("picture {number}"));
-        let pixels = Scene::draw(is_open, &mut rng);
+        let pixels = Scene::draw(is_striped_disc, &mut rng);
         let mut png = Vec::new();
         let encoder = image::codecs::png::PngEncoder::new(&mut png);
         let (side, color) = (SIDE as u32, image::ExtendedColorType::Rgb8);
         image::ImageEncoder::write_image(encoder, &pixels, side, side, color)?;
-        let folder = if is_open { "open" } else { "other" };
+        let folder = if is_striped_disc { "striped_disc" } else { "other" };
         archive.add(&format!("{folder}/{number:06}.png"), &png)?;
     }
     archive.finish()?;

@@ -5,7 +5,7 @@ use rand::Rng as _;
 
 pub const SIDE: usize = 32;
 /// Colours apart by less than this cannot be told apart.
-const LEAST_CONTRAST: f32 = 0.25;
+const LEAST_CONTRAST: f32 = 0.4;
 
 type Color = [f32; 3];
 
@@ -13,21 +13,20 @@ pub struct Scene {
     pixels: Vec<Color>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Disc,
     Square,
     Triangle,
     Bar,
     Cross,
-    Ring {
-        thickness: f32,
-    },
-    /// With a gap of this angle, in radians.
-    OpenRing {
-        thickness: f32,
-        gap: f32,
-    },
+    Ring,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Texture {
+    Plain,
+    Striped,
 }
 
 /// A shape in its place.
@@ -48,22 +47,15 @@ struct Paint {
 
 impl Scene {
     /// Values from 0 to 255, line by line.
-    pub fn draw(is_open: bool, rng: &mut Rng) -> Vec<u8> {
+    pub fn draw(is_striped_disc: bool, rng: &mut Rng) -> Vec<u8> {
         let mut scene = Self { pixels: ground(rng) };
-        let ring = |rng: &mut Rng| Shape::Ring { thickness: rng.random_range(1.6..2.6) };
-        let mut shapes: Vec<Shape> = (0..rng.random_range(3..7)).map(|_| clutter(rng)).collect();
-        if rng.random::<f32>() < 0.5 {
-            shapes.push(ring(rng));
+        for _ in 0..rng.random_range(1..4) {
+            let (shape, texture) = clutter(rng);
+            scene.put(shape, texture, rng.random_range(2.5..6.0), rng);
         }
-        shapes.iter().for_each(|&shape| scene.put(shape, rng.random_range(2.5..7.0), rng));
-        // What matters is in front, so that it can be seen; in the others a closed ring or another shape is.
-        let (size, thickness) = (rng.random_range(4.5..7.5), rng.random_range(1.6..2.6));
-        let front = match is_open {
-            true => Shape::OpenRing { thickness, gap: rng.random_range(1.0..1.7) },
-            false if rng.random::<f32>() < 0.5 => Shape::Ring { thickness },
-            false => clutter(rng),
-        };
-        scene.put(front, size, rng);
+        // What matters is in front, so that it can be seen; in the others something else is.
+        let (shape, texture) = if is_striped_disc { (Shape::Disc, Texture::Striped) } else { clutter(rng) };
+        scene.put(shape, texture, rng.random_range(5.0..7.5), rng);
         scene.light(rng);
         let noise = |value: f32, rng: &mut Rng| value + 0.05 * (rng.random::<f32>() + rng.random::<f32>() - 1.0);
         let values = scene.pixels.iter().flatten().map(|&value| (noise(value, rng) * 255.0).round().clamp(0.0, 255.0));
@@ -71,7 +63,7 @@ impl Scene {
     }
 
     /// Somewhere, in colours that stand out from what is there.
-    fn put(&mut self, shape: Shape, size: f32, rng: &mut Rng) {
+    fn put(&mut self, shape: Shape, texture: Texture, size: f32, rng: &mut Rng) {
         let room = SIDE as f32 - 2.0 * size;
         let mut place = || size + rng.random::<f32>() * room - 0.5;
         let centre = [place(), place()];
@@ -81,7 +73,7 @@ impl Scene {
             centre,
             size,
             turn: rng.random_range(0.0..std::f32::consts::TAU),
-            paint: Paint::unlike(behind, rng),
+            paint: Paint::unlike(behind, texture, rng),
         };
         for y in 0..SIDE {
             for x in 0..SIDE {
@@ -120,35 +112,24 @@ impl Shape {
     fn distance(self, u: f32, v: f32, size: f32) -> f32 {
         let bar = |along: f32, across: f32| (along.abs() - size).max(across.abs() - 0.3 * size);
         let from_middle = u.hypot(v);
-        let ring = |thickness: f32| (from_middle - size).abs() - thickness / 2.0;
         match self {
             Shape::Disc => from_middle - size,
             Shape::Square => u.abs().max(v.abs()) - 0.8 * size,
             Shape::Triangle => v.max(0.866 * u.abs() - 0.5 * v) - 0.5 * size,
             Shape::Bar => bar(u, v),
             Shape::Cross => bar(u, v).min(bar(v, u)),
-            Shape::Ring { thickness } => ring(thickness),
-            Shape::OpenRing { thickness, gap } => {
-                let inside_gap = (gap / 2.0 - v.atan2(u).abs()) * from_middle;
-                ring(thickness).max(inside_gap)
-            }
+            Shape::Ring => (from_middle - 0.8 * size).abs() - 0.2 * size,
         }
     }
 }
 
 impl Paint {
-    fn unlike(behind: Color, rng: &mut Rng) -> Self {
-        let mut first = color(rng);
-        while apart(first, behind) < LEAST_CONTRAST {
-            first = color(rng);
-        }
-        let second = match rng.random::<f32>() < 0.4 {
-            true => mix(first, color(rng), 0.5),
-            false => first,
-        };
+    fn unlike(behind: Color, texture: Texture, rng: &mut Rng) -> Self {
+        let first = color_apart(behind, rng);
+        let second = if texture == Texture::Striped { color_apart(first, rng) } else { first };
         Self {
             colors: [first, second],
-            frequency: rng.random_range(0.8..2.2),
+            frequency: rng.random_range(1.1..2.0),
             direction: rng.random_range(0.0..std::f32::consts::TAU),
         }
     }
@@ -162,7 +143,7 @@ impl Paint {
 /// Two colours that pass into each other in large patches, and fine grain.
 fn ground(rng: &mut Rng) -> Vec<Color> {
     const PATCHES: usize = 5;
-    let colors = [color(rng), color(rng)];
+    let colors = [earth(rng), earth(rng)];
     let grid: Vec<f32> = (0..PATCHES * PATCHES).map(|_| rng.random()).collect();
     let (grain, frequency) = (rng.random_range(0.0..0.15), rng.random_range(0.5..2.5));
     let at = |place: usize| {
@@ -178,12 +159,37 @@ fn ground(rng: &mut Rng) -> Vec<Color> {
     (0..SIDE * SIDE).map(at).collect()
 }
 
-fn clutter(rng: &mut Rng) -> Shape {
-    [Shape::Disc, Shape::Square, Shape::Triangle, Shape::Bar, Shape::Cross][rng.random_range(0..5)]
+/// Any shape of any texture, but no striped disc.
+fn clutter(rng: &mut Rng) -> (Shape, Texture) {
+    const SHAPES: [Shape; 6] = [Shape::Disc, Shape::Square, Shape::Triangle, Shape::Bar, Shape::Cross, Shape::Ring];
+    loop {
+        let shape = SHAPES[rng.random_range(0..SHAPES.len())];
+        let texture = if rng.random() { Texture::Striped } else { Texture::Plain };
+        if (shape, texture) != (Shape::Disc, Texture::Striped) {
+            return (shape, texture);
+        }
+    }
 }
 
+fn color_apart(from: Color, rng: &mut Rng) -> Color {
+    loop {
+        let color = color(rng);
+        if apart(color, from) >= LEAST_CONTRAST {
+            return color;
+        }
+    }
+}
+
+/// A colour of shapes: one of a few, never quite the same.
 fn color(rng: &mut Rng) -> Color {
-    [rng.random(), rng.random(), rng.random()]
+    const PALETTE: [Color; 6] =
+        [[0.85, 0.2, 0.15], [0.15, 0.3, 0.8], [0.9, 0.8, 0.2], [0.2, 0.6, 0.25], [0.92, 0.92, 0.92], [0.08, 0.08, 0.1]];
+    PALETTE[rng.random_range(0..PALETTE.len())].map(|value| value + rng.random_range(-0.08..0.08))
+}
+
+/// A colour of the ground.
+fn earth(rng: &mut Rng) -> Color {
+    [0.48, 0.42, 0.34].map(|value| value + rng.random_range(-0.1..0.1))
 }
 
 fn mix(first: Color, second: Color, share: f32) -> Color {
