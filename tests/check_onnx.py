@@ -5,8 +5,8 @@
     python tests/check_onnx.py PROGRAM [--data NAME=FILE]... [--only TEXT] [--out FILE]
 
 For each dataset and configuration it runs `evenkeel train`, `evenkeel export` and `evenkeel predict`, gives the raw columns to
-onnxruntime, and fails if a probability differs by more than TOLERANCE, if a label differs other than at the threshold, if
-the checker complains, or if a kind of model, calibration, activation or column was not among what was tried.
+onnxruntime, and fails if a probability differs by more than TOLERANCE (DEEP_TOLERANCE for `medium`), if a label
+differs other than at the threshold, if the checker complains, or if a kind of model, calibration, activation or column was not among what was tried.
 """
 
 import argparse
@@ -29,6 +29,8 @@ import onnxruntime
 
 HERE = pathlib.Path(__file__).parent
 TOLERANCE = 1e-6
+# Of `medium`, whose fifteen convolutions each sum in f32, in another order and here in tiles: what one rounds, the next ones carry on.
+DEEP_TOLERANCE = 4e-6
 # Evenkeel's own list: what counts as missing in a file besides the empty field.
 MARKERS = ("", "NA", "NaN", "null", "?")
 OPSETS = {"": 17, "ai.onnx.ml": 2}
@@ -497,7 +499,7 @@ def main():
                 continue
             lines.append(f"| {dataset} | {name} | {rows:,} | {gap:.1e} |")
             print(f"{case:<60} {rows:>7,} rows, at most {gap:.1e} apart", flush=True)
-            if gap > TOLERANCE:
+            if gap > (DEEP_TOLERANCE if name == "medium" else TOLERANCE):
                 failures.append(f"{case}: probabilities are up to {gap:.2e} apart")
     if not arguments.only:
         failures += [
