@@ -167,6 +167,29 @@ async fn a_model_is_asked_in_every_way() {
 }
 
 #[tokio::test]
+async fn small_pictures_pass_large_archives() {
+    let Trained { app: _app, client, path, .. } = trained(&["--max-concurrent-predictions", "2"]).await;
+    let large = crosses(3_000, 5);
+    let ask = |media: &'static str, body: Vec<u8>| {
+        let call = client.post(&path).header("content-type", media).body(body);
+        async move { call.send().await.status }
+    };
+    let archives = futures::future::join_all((0..8).map(|_| ask(ZIP, large.clone())));
+    let one = png(&sample(true));
+    let pictures = async {
+        let mut answers = Vec::new();
+        for _ in 0..50 {
+            answers.push(ask("image/png", one.clone()).await);
+        }
+        answers
+    };
+    let (archives, pictures) = futures::future::join(archives, pictures).await;
+    assert_eq!(pictures, vec![200; 50], "what is tiny is never refused");
+    assert!(archives.contains(&200) && archives.contains(&429), "{archives:?}");
+    assert_eq!(ask("image/png", png(&grey(65, 65, |_, _| 10))).await, 200, "a larger one when its turn comes");
+}
+
+#[tokio::test]
 async fn pictures_that_cannot_be_read_are_named() {
     let Trained { app: _app, client, path, .. } =
         trained(&["--max-picture-side", "100", "--max-picture-bytes", "5000"]).await;
