@@ -26,7 +26,7 @@ SETS = {
         "augment": [{"method": "rotation", "degrees": 180, "classes": "all", "border": "reflect"},
                     {"method": "horizontal_flip", "classes": "all"},
                     {"method": "random_crop", "padding": 4, "classes": "all", "border": "reflect"}],
-        "job": {"training": {"epochs": 30, "batch_size": 64}},
+        "job": {"training": {"epochs": 20, "batch_size": 64}},
     },
 }
 

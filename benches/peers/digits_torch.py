@@ -1,12 +1,13 @@
 """The `small` network in PyTorch, on the digits, with the remedies of docs/images.md.
 
     pip install torch numpy pillow
-    python benches/peers/digits_torch.py split tests/data/datasets/digits-eight.zip DIR
-    python benches/peers/digits_torch.py train DIR
+    python benches/peers/digits_torch.py split tests/data/datasets/digits-eight.zip DIR [SEEDS]
+    python benches/peers/digits_torch.py train DIR he_normal|default [REMEDY...]
 
-`split` writes DIR/digits-SEED.zip for seeds 1 to 5: the same pictures with a manifest whose column `split` says train, validation
-or test (60 : 20 : 20, each class by itself), so that Evenkeel (benches/picture_remedies.py) and PyTorch see the same rows. `train`
-prints the average precision on the test pictures after the last of 40 epochs, mean and deviation over the seeds.
+`split` writes DIR/digits-SEED.zip for seeds 1 to 5, or as many as are said: the same pictures with a manifest whose column
+`split` says train, validation or test (60 : 20 : 20, each class by itself), so that Evenkeel (benches/picture_remedies.py) and
+PyTorch see the same rows. `train` prints the average precision on the test pictures after the last of 40 epochs, mean and
+deviation over the seeds, with each remedy or those named. Convolutions begin as Evenkeel's do, or as PyTorch's do by default.
 """
 
 import io
@@ -17,17 +18,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SEEDS = [1, 2, 3, 4, 5]
+REMEDIES = ["nothing", "weights", "over", "augment", "over + augment"]
 EPOCHS = 40
 BATCH = 32
 
 
-def split(archive, to):
+def split(archive, to, seeds="5"):
     source = zipfile.ZipFile(archive)
     names = sorted(name for name in source.namelist() if name.endswith(".png"))
     labels = np.array([name.split("/")[0] for name in names])
     Path(to).mkdir(exist_ok=True)
-    for seed in SEEDS:
+    for seed in range(1, int(seeds) + 1):
         rng = np.random.default_rng(seed)
         parts = np.empty(len(names), dtype=object)
         for label in np.unique(labels):
@@ -49,7 +50,7 @@ def load(path):
     return np.stack(pictures)[:, None], labels, np.array([part for _, _, part in rows])
 
 
-def network(torch, channels):
+def network(torch, channels, initializer):
     nn = torch.nn
 
     class Residual(nn.Module):
@@ -64,10 +65,15 @@ def network(torch, channels):
         def forward(self, x):
             return torch.relu(self.inner(x) + self.project(x))
 
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Conv2d(channels, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
         Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 1))
+    if initializer == "he_normal":
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return model
 
 
 def disturb(torch, batch, generator):
@@ -88,7 +94,7 @@ def average_precision(labels, scores):
     return float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
 
 
-def train_one(torch, data, remedy, seed):
+def train_one(torch, data, remedy, seed, initializer):
     pictures, labels, parts = data
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -99,7 +105,7 @@ def train_one(torch, data, remedy, seed):
         draws = np.random.default_rng(seed).choice(positives, len(negatives) - len(positives))
         rows = np.concatenate([rows, draws])
     weight = len(negatives) / len(positives) if "weights" in remedy else 1.0
-    model = network(torch, 1)
+    model = network(torch, 1, initializer)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     loss = torch.nn.BCEWithLogitsLoss(pos_weight=torch.tensor(weight))
     x, y = torch.from_numpy(pictures), torch.from_numpy(labels.astype(np.float32))
@@ -122,11 +128,12 @@ def train_one(torch, data, remedy, seed):
     return average_precision(labels[test], scores)
 
 
-def train(directory):
+def train(directory, initializer, *remedies):
     import torch
     torch.set_num_threads(1)
-    for remedy in ["nothing", "weights", "over", "augment", "over + augment"]:
-        found = [train_one(torch, load(f"{directory}/digits-{seed}.zip"), remedy, seed) for seed in SEEDS]
+    files = sorted((int(path.stem.split("-")[1]), path) for path in Path(directory).glob("digits-*.zip"))
+    for remedy in remedies or REMEDIES:
+        found = [train_one(torch, load(path), remedy, seed, initializer) for seed, path in files]
         print(f"{remedy}: {np.mean(found):.4f} ± {np.std(found, ddof=1):.4f}", [round(ap, 4) for ap in found], flush=True)
 
 
