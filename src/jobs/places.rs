@@ -1,6 +1,7 @@
 //! Who sits in the places of a process: jobs come first, assistants where no job does.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,25 @@ pub(super) struct Places {
     places: usize,
     assistants: Vec<Assistant>,
     jobs: Vec<Seat>,
-    cannot: BTreeSet<JobId>,
+    unable: Unable,
+}
+
+/// The jobs that a process cannot assist with.
+#[derive(Debug, Clone, Default)]
+struct Unable(Arc<Mutex<BTreeSet<JobId>>>);
+
+impl Unable {
+    fn note(&self, job: JobId) {
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.len() >= MOST_REMEMBERED {
+            jobs.clear();
+        }
+        jobs.insert(job);
+    }
+
+    fn has(&self, job: JobId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&job)
+    }
 }
 
 /// One job in a place.
@@ -37,7 +56,17 @@ struct Assistant {
 pub(super) struct Taken {
     /// Asks an assistant to go.
     pub(super) leave: CancellationToken,
+    job: JobId,
+    unable: Unable,
     _gone: tokio_util::sync::DropGuard,
+}
+
+impl Taken {
+    /// Frees the place of an assistant that cannot assist with its job. That is known before the place is free, which might
+    /// be given to the same job else.
+    pub(super) fn give_up(self) {
+        self.unable.note(self.job);
+    }
 }
 
 /// Those that have to go before a job can begin.
@@ -55,13 +84,13 @@ impl Leaving {
 
 impl Places {
     pub(super) fn new(places: usize) -> Self {
-        Self { places, assistants: Vec::new(), jobs: Vec::new(), cannot: BTreeSet::new() }
+        Self { places, assistants: Vec::new(), jobs: Vec::new(), unable: Unable::default() }
     }
 
     /// A place for a job that was claimed. Whoever of this process assists with the same job goes, as it has it now.
     pub(super) fn seat_job(&mut self, job: JobId) -> (Taken, Leaving) {
         self.tidy();
-        let (seat, taken) = take(job, CancellationToken::new());
+        let (seat, taken) = self.take(job, CancellationToken::new());
         self.jobs.push(seat);
         let room = self.places.saturating_sub(self.jobs.len());
         let mut leaving = Vec::new();
@@ -84,9 +113,9 @@ impl Places {
         if self.jobs.len() + self.assistants.len() >= self.places {
             return None;
         }
-        let &job = jobs.iter().find(|job| !self.has(**job) && !self.cannot.contains(job))?;
+        let &job = jobs.iter().find(|job| !self.has(**job) && !self.unable.has(**job))?;
         let leave = shutdown.child_token();
-        let (seat, taken) = take(job, leave.clone());
+        let (seat, taken) = self.take(job, leave.clone());
         self.assistants.push(Assistant { seat, leave });
         Some((job, taken))
     }
@@ -97,12 +126,10 @@ impl Places {
         self.jobs.len() + self.assistants.len() < self.places
     }
 
-    /// This process cannot assist with that job.
-    pub(super) fn cannot_assist(&mut self, job: JobId) {
-        if self.cannot.len() >= MOST_REMEMBERED {
-            self.cannot.clear();
-        }
-        self.cannot.insert(job);
+    fn take(&self, job: JobId, leave: CancellationToken) -> (Seat, Taken) {
+        let gone = CancellationToken::new();
+        let unable = self.unable.clone();
+        (Seat { job, gone: gone.clone() }, Taken { leave, job, unable, _gone: gone.drop_guard() })
     }
 
     fn has(&self, job: JobId) -> bool {
@@ -113,11 +140,6 @@ impl Places {
         self.jobs.retain(|seat| !seat.gone.is_cancelled());
         self.assistants.retain(|assistant| !assistant.seat.gone.is_cancelled());
     }
-}
-
-fn take(job: JobId, leave: CancellationToken) -> (Seat, Taken) {
-    let gone = CancellationToken::new();
-    (Seat { job, gone: gone.clone() }, Taken { leave, _gone: gone.drop_guard() })
 }
 
 #[cfg(test)]
@@ -167,10 +189,10 @@ mod tests {
     fn what_cannot_be_assisted_is_not_tried_again() {
         let mut places = Places::new(1);
         let job = JobId::new();
-        places.cannot_assist(job);
-        assert!(seat(&mut places, job).is_none());
+        seat(&mut places, job).unwrap().give_up();
+        assert!(places.has_room() && seat(&mut places, job).is_none());
         for _ in 0..MOST_REMEMBERED {
-            places.cannot_assist(JobId::new());
+            seat(&mut places, JobId::new()).unwrap().give_up();
         }
         assert!(seat(&mut places, job).is_some(), "the oldest are forgotten");
     }

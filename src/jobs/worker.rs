@@ -11,11 +11,11 @@ use tracing::Instrument;
 use super::assist::Assisted;
 use super::engine::Engine;
 use super::engines::Engines;
-use super::places::{Places, Taken};
+use super::places::Places;
 use super::runner::Runner;
 use super::source::EngineLimits;
 use super::{WorkerConfig, sweeper};
-use crate::records::{JobId, JobRecord, Lease};
+use crate::records::{JobRecord, Lease};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Chain, traces};
 
@@ -43,8 +43,7 @@ struct Loop {
     /// One permit for each job.
     slots: Arc<Semaphore>,
     places: Places,
-    /// Each answers the job that it cannot assist with, if there is one.
-    running: JoinSet<Option<(JobId, Taken)>>,
+    running: JoinSet<()>,
     /// Whose parts it can compute.
     program: Option<String>,
 }
@@ -62,7 +61,7 @@ impl Loop {
         let mut changes = runner.store.queue_changes();
         while let Some(slot) = free_slot(&self.slots, &runner.shutdown).await {
             while let Some(ended) = self.running.try_join_next() {
-                self.note(ended);
+                Self::note(ended);
             }
             match runner.store.claim(runner.config.lease_seconds).await {
                 Ok(Some((job, lease))) => {
@@ -84,7 +83,7 @@ impl Loop {
             }
         }
         while let Some(ended) = self.running.join_next().await {
-            self.note(ended);
+            Self::note(ended);
         }
     }
 
@@ -97,7 +96,6 @@ impl Loop {
             let span = traces::job_span(job.id, job.job_type().as_str(), job.attempt);
             runner.run(job, lease, leaving).instrument(span).await;
             drop((place, slot));
-            None
         });
     }
 
@@ -120,21 +118,18 @@ impl Loop {
         let Some(job) = runner.store.job(id).await? else { return Ok(false) };
         self.running.spawn(async move {
             let _assisting = runner.config.load.begin_to_assist();
-            let end = runner.assist(job, &place.leave).await;
-            // The place is kept until it is noted that this process cannot: were it free before, it might be given to the same job.
-            (end == Assisted::Cannot).then_some((id, place))
+            if runner.assist(job, &place.leave).await == Assisted::Cannot {
+                place.give_up();
+            }
         });
         Ok(true)
     }
 
     /// A panic beside a job's thread, not in it, is a defect of this program. The job is not lost: nobody renews its lease
     /// any more, so it goes back to the queue when that lapses.
-    fn note(&mut self, ended: Result<Option<(JobId, Taken)>, JoinError>) {
-        match ended {
-            Ok(cannot) => cannot.into_iter().for_each(|(job, _place)| self.places.cannot_assist(job)),
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "the keeper of a running job crashed; its lease will lapse");
-            }
+    fn note(ended: Result<(), JoinError>) {
+        if let Err(error) = ended {
+            tracing::error!(error = %Chain(&error), "the keeper of a running job crashed; its lease will lapse");
         }
     }
 }
