@@ -4,7 +4,7 @@
 //! cargo run --release --example cluttered_pictures -- clutter.zip 20000 1
 //! ```
 //!
-//! Every picture is full of shapes of any colour, size and direction, plain or striped, on an uneven, unevenly lit ground. One in
+//! Every picture has shapes of a few colours, any size and direction, plain or striped, on an uneven, unevenly lit ground. One in
 //! a hundred has a striped disc among them; the others have plain discs and striped squares, bars, rings, ... No pixel, no
 //! colour, no shape and no texture alone tells the classes apart, so that a linear model finds nothing, and a network that has
 //! seen 120 striped discs has not seen them in all places, colours and directions.

@@ -11,7 +11,7 @@ fn data(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/datasets").join(name).display().to_string()
 }
 
-/// A file of the program's output after it was run with an instruction set.
+/// A folder that the program reads and writes.
 struct Work {
     folder: tempfile::TempDir,
 }
